@@ -1,0 +1,4 @@
+/** The room for time and chance: interfaces, and the system's own. */
+export type { Clock, Timer, TimerOptions, Timers } from "./clock.ts";
+export type { Random } from "./random.ts";
+export { type Env, sleepOn, systemEnv } from "./system.ts";

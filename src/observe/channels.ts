@@ -1,0 +1,29 @@
+/**
+ * What the package tells observers, over node:diagnostics_channel. Each channel has one message shape,
+ * listed in `Messages`; nobody pays for a channel without a subscriber. Messages never carry values of
+ * keys, passwords or secrets.
+ */
+import { channel } from "node:diagnostics_channel";
+
+/** Channel name to the message published on it. */
+export interface Messages {
+  /** An instance's connection became usable, was lost, or was closed. */
+  "coterie:instance:state": {
+    readonly instance: string;
+    readonly from: string;
+    readonly to: string;
+    readonly error?: unknown;
+  };
+  /** A shard's circuit breaker changed. */
+  "coterie:shard:circuit": { readonly instance: string; readonly from: string; readonly to: string };
+  /** An instance came back under another run id: what it held may be gone. */
+  "coterie:instance:restarted": { readonly instance: string; readonly runId: string; readonly runIdBefore: string };
+}
+
+export type ChannelName = keyof Messages;
+
+/** Publishes to the channel's subscribers, if there are any; a subscriber that throws cannot stop the caller. */
+export function publish<Name extends ChannelName>(name: Name, message: Messages[Name]): void {
+  const target = channel(name);
+  if (target.hasSubscribers) target.publish(message);
+}
