@@ -1,0 +1,127 @@
+/**
+ * The deadline of every command in flight, without a timer for each. Commands with the same allowance
+ * expire in the order in which they were sent, so one queue per allowance and one timer for its head are
+ * enough. Settled commands leave from the front as others are added; what stays is bounded by the
+ * commands in flight.
+ */
+import type { Env, Timer } from "../env/index.ts";
+import type { WireCommand } from "./wire.ts";
+
+/**
+ * A timer that comes this late means that our own event loop was blocked: the answer may have arrived
+ * and only not been read. Then everybody gets `GRACE_MS` once, so that we never accuse a healthy server.
+ */
+const LATE_MS = 10;
+const GRACE_MS = 20;
+
+/** Beyond this many different allowances the least used would leak: a caller computes them freely. */
+const LANES_MAX = 64;
+
+export class Deadlines {
+  readonly #env: Env;
+  readonly #onExpired: (command: WireCommand) => void;
+  readonly #lanes = new Map<number, Lane>();
+
+  constructor(env: Env, onExpired: (command: WireCommand) => void) {
+    this.#env = env;
+    this.#onExpired = onExpired;
+  }
+
+  /** Watches the command, which was sent now. */
+  add(command: WireCommand, deadlineMs: number): void {
+    command.deadlineAt = this.#env.clock.now() + deadlineMs;
+    let lane = this.#lanes.get(deadlineMs);
+    if (lane === undefined) {
+      if (this.#lanes.size >= LANES_MAX) this.#dropIdleLanes();
+      lane = new Lane(this.#env, this.#onExpired);
+      this.#lanes.set(deadlineMs, lane);
+    }
+    lane.push(command);
+  }
+
+  close(): void {
+    for (const lane of this.#lanes.values()) lane.close();
+    this.#lanes.clear();
+  }
+
+  #dropIdleLanes(): void {
+    for (const [allowance, lane] of this.#lanes) {
+      if (lane.idle) {
+        lane.close();
+        this.#lanes.delete(allowance);
+      }
+    }
+  }
+}
+
+/** Commands in order of their deadline: a queue over an array with a moving head. */
+class Lane {
+  readonly #env: Env;
+  readonly #onExpired: (command: WireCommand) => void;
+  #queue: WireCommand[] = [];
+  #head = 0;
+  #timer: Timer | undefined;
+  /** True while waiting once more because the timer itself came late. */
+  #graced = false;
+
+  constructor(env: Env, onExpired: (command: WireCommand) => void) {
+    this.#env = env;
+    this.#onExpired = onExpired;
+  }
+
+  get idle(): boolean {
+    this.#dropSettled();
+    return this.#head === this.#queue.length;
+  }
+
+  push(command: WireCommand): void {
+    this.#dropSettled();
+    this.#queue.push(command);
+    if (this.#timer === undefined) this.#arm(command.deadlineAt);
+  }
+
+  close(): void {
+    this.#timer?.cancel();
+    this.#timer = undefined;
+    this.#queue = [];
+    this.#head = 0;
+  }
+
+  #arm(deadlineAt: number): void {
+    // A timer may fire a fraction early; one millisecond more keeps "never before the deadline" true.
+    const ms = Math.max(1, Math.ceil(deadlineAt - this.#env.clock.now()) + 1);
+    this.#timer = this.#env.timers.after(ms, () => this.#expire());
+  }
+
+  #expire(): void {
+    this.#timer = undefined;
+    this.#dropSettled();
+    const now = this.#env.clock.now();
+    const late = now - (this.#queue[this.#head]?.deadlineAt ?? now);
+    if (late > LATE_MS && !this.#graced) {
+      this.#graced = true;
+      this.#arm(now + GRACE_MS);
+      return;
+    }
+    this.#graced = false;
+    while (this.#head < this.#queue.length) {
+      const command = this.#queue[this.#head] as WireCommand;
+      if (!command.settled && command.deadlineAt > now) break;
+      this.#head += 1;
+      if (!command.settled) this.#onExpired(command);
+    }
+    const next = this.#queue[this.#head];
+    if (next === undefined) this.#compact();
+    else this.#arm(next.deadlineAt);
+  }
+
+  #dropSettled(): void {
+    while (this.#queue[this.#head]?.settled === true) this.#head += 1;
+    if (this.#head > 1024 && this.#head * 2 > this.#queue.length) this.#compact();
+  }
+
+  #compact(): void {
+    this.#queue = this.#queue.slice(this.#head);
+    this.#head = 0;
+  }
+}

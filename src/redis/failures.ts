@@ -1,0 +1,72 @@
+/**
+ * From what went wrong to what the caller must know: did it certainly not happen, or may it have?
+ * A command that was never written did not happen. One that was written and not answered may have,
+ * unless it only reads. An error reply means that the server looked at it and said no.
+ */
+import { CoterieError, type ErrorCode } from "../errors.ts";
+import type { WireCommand } from "./wire.ts";
+
+/** Replies by which a server says that it did nothing and why; by their first word. */
+const REFUSALS: ReadonlyMap<string, ErrorCode> = new Map<string, ErrorCode>([
+  ["LOADING", "LOADING"],
+  ["MASTERDOWN", "LOADING"],
+  ["BUSY", "LOADING"],
+  ["READONLY", "READONLY"],
+  ["OOM", "OUT_OF_MEMORY"],
+  ["MISCONF", "READONLY"],
+  ["NOREPLICAS", "READONLY"],
+]);
+
+/** The caller's error for an error reply. Its text is the server's own; arguments are never in it. */
+export function replyFailure(instance: string, command: string, reply: Error): CoterieError {
+  const word = reply.message.split(" ", 1)[0] ?? "";
+  const code = REFUSALS.get(word);
+  const message = `instance "${instance}" refused ${command.toUpperCase()}: ${reply.message}`;
+  const details = { instance, command, reply: word };
+  const cause = new Error(reply.message);
+  if (code !== undefined) return new CoterieError(code, message, { retryable: true, details, cause });
+  return new CoterieError("REPLY_ERROR", message, { details, cause });
+}
+
+/** The caller's error when a written command got no answer. */
+export function unanswered(
+  instance: string,
+  command: WireCommand,
+  why: string,
+  more: Readonly<Record<string, unknown>> = {},
+  cause?: unknown,
+): CoterieError {
+  const name = command.name.toUpperCase();
+  const details = { instance, command: command.name, ...more };
+  if (command.spec.readOnly) {
+    return new CoterieError("NO_ANSWER", `instance "${instance}" did not answer ${name}: ${why}`, {
+      retryable: true,
+      details,
+      cause,
+    });
+  }
+  return new CoterieError(
+    "MAYBE_APPLIED",
+    `instance "${instance}" did not answer ${name}: ${why}; it may or may not have run`,
+    { details, cause },
+  );
+}
+
+/** The caller's error when the command was not sent because the instance cannot be reached. */
+export function unreachable(instance: string, state: string, lastError: string | undefined): CoterieError {
+  const reason = lastError === undefined ? state : `${state}: ${lastError}`;
+  return new CoterieError("UNREACHABLE", `instance "${instance}" cannot be reached (${reason})`, {
+    retryable: true,
+    details: { instance, state, lastError },
+  });
+}
+
+/** The error's text alone: ioredis hangs the arguments of a failed AUTH on its errors. */
+export function plainMessage(error: unknown): string {
+  return error instanceof Error ? redact(error.message) : redact(String(error));
+}
+
+/** The text without the credentials of any URL in it. */
+export function redact(text: string): string {
+  return text.replaceAll(/([a-z][a-z0-9+.-]*:\/\/)\S*@/gi, "$1***@");
+}

@@ -1,0 +1,462 @@
+/**
+ * One Redis server as the rest of the package sees it: commands with a deadline, scripts by SHA, health.
+ * Every call settles once, with a reply or with an error that says whether the command may have run.
+ * Nothing is queued while the server is away and nothing is sent twice, so a failed call never runs later.
+ *
+ * The circuit opens when a command missed its deadline and the server said nothing at all in the
+ * meantime, and closes with the first reply; while it is open, calls fail at once and only our own PING
+ * asks. Silence is the measure because it cannot be confused: a slow command keeps others waiting too.
+ */
+import type { Socket } from "node:net";
+
+import type { Redis } from "ioredis";
+
+import { type Env, systemEnv, type Timer } from "../env/index.ts";
+import { abortError, CoterieError, quote, throwIfAborted } from "../errors.ts";
+import { publish } from "../observe/index.ts";
+import { coalesceWrites } from "./coalesce.ts";
+import { type Argument, commandSpec, type CommandSpec, needsOwnConnection, type Reply } from "./commands.ts";
+import { addressOf, type InstanceInput, readTarget, type Target } from "./connect.ts";
+import { Deadlines } from "./deadlines.ts";
+import { plainMessage, replyFailure, unanswered, unreachable } from "./failures.ts";
+import { checkKeyCount, type Script } from "./script.ts";
+import { type CommandOwner, isReplyError, WireCommand } from "./wire.ts";
+
+export type InstanceState = "connecting" | "ready" | "reconnecting" | "closed";
+export type CircuitState = "closed" | "open";
+
+/** What one call may say. */
+export interface CallOptions {
+  /** Milliseconds after which the caller gets an error; the default is the instance's own. */
+  readonly deadlineMs?: number | undefined;
+  /** Aborts the wait, not the command: one that was sent may still run. */
+  readonly signal?: AbortSignal | undefined;
+  /** `"bytes"` leaves strings as Buffers. Default `"text"` (UTF-8). */
+  readonly reply?: "text" | "bytes" | undefined;
+}
+
+/** What all instances of a group share. */
+export interface InstanceSettings {
+  /** Default deadline of a command, in milliseconds. */
+  readonly deadlineMs: number;
+  /** How long a connect with its handshake may take before it is given up and tried again. */
+  readonly connectDeadlineMs: number;
+  /** Commands that may be in flight at once; more are refused with OVERLOADED. */
+  readonly inFlightMax: number;
+  /** Time between two health checks; a quarter of it while the circuit is open. */
+  readonly healthMs: number;
+}
+
+export const DEFAULT_INSTANCE_SETTINGS: InstanceSettings = {
+  deadlineMs: 1000,
+  connectDeadlineMs: 2000,
+  inFlightMax: 100_000,
+  healthMs: 1000,
+};
+
+export interface InstanceStatus {
+  readonly id: string;
+  /** `host:port` or a socket's path; never with credentials. */
+  readonly address: string;
+  readonly state: InstanceState;
+  readonly circuit: CircuitState;
+  /** Of the last PING that was answered. */
+  readonly roundTripMs: number | undefined;
+  readonly lastError: string | undefined;
+  readonly runId: string | undefined;
+  readonly redisVersion: string | undefined;
+  readonly inFlight: number;
+  readonly sent: number;
+  readonly replied: number;
+  /** Commands whose deadline passed without an answer. */
+  readonly missed: number;
+}
+
+const NO_OPTIONS: CallOptions = {};
+const PING = commandSpec("ping");
+/** The circuit open for this many health checks: the connection itself is suspect, take a new one. */
+const SILENT_CHECKS_MAX = 4;
+
+export class Instance implements CommandOwner {
+  readonly id: string;
+  readonly weight: number;
+  readonly zone: string | undefined;
+  /** Our own ioredis client, for what has no method here. Its commands have no deadline; do not close it. */
+  readonly client: Redis;
+
+  readonly #env: Env;
+  readonly #settings: InstanceSettings;
+  readonly #deadlines: Deadlines;
+  #state: InstanceState = "connecting";
+  #circuit: CircuitState = "closed";
+  #stateSince: number;
+  #circuitSince = 0;
+  #check: Timer | undefined;
+  #checkedAt = Number.NEGATIVE_INFINITY;
+  #probe: WireCommand | undefined;
+  #closing = false;
+  #onDrained: (() => void) | undefined;
+  #inFlight = 0;
+  #sent = 0;
+  #replied = 0;
+  #missed = 0;
+  #roundTripMs: number | undefined;
+  #lastError: string | undefined;
+  #runId: string | undefined;
+  #redisVersion: string | undefined;
+
+  constructor(target: Target, settings: InstanceSettings, env: Env = systemEnv) {
+    this.id = target.id;
+    this.weight = target.weight;
+    this.zone = target.zone;
+    this.client = target.client;
+    this.#settings = settings;
+    this.#env = env;
+    this.#stateSince = env.clock.now();
+    this.#deadlines = new Deadlines(env, (command) => this.#expire(command));
+    this.client.on("error", (error: unknown) => {
+      this.#lastError = plainMessage(error);
+    });
+    this.client.on("connect", () => this.#coalesce());
+    this.client.on("ready", () => this.#becomeReady());
+    this.client.on("close", () => this.#becomeLost());
+  }
+
+  get state(): InstanceState {
+    return this.#state;
+  }
+
+  get circuit(): CircuitState {
+    return this.#circuit;
+  }
+
+  /** True when a call would be sent now rather than refused at once. */
+  get available(): boolean {
+    return this.#state === "ready" && this.#circuit === "closed";
+  }
+
+  /**
+   * Starts connecting, and goes on trying for as long as the instance is open. Resolves when the first
+   * attempt is decided, either way, within `connectDeadlineMs`.
+   */
+  async open(signal?: AbortSignal): Promise<void> {
+    throwIfAborted(signal, `opening instance "${this.id}"`);
+    const { healthMs, connectDeadlineMs } = this.#settings;
+    this.#check = this.#env.timers.every(healthMs / 4, () => this.#checkHealth());
+    const decided = new AbortController();
+    const bounds = signal === undefined ? decided.signal : AbortSignal.any([decided.signal, signal]);
+    this.client.connect().then(
+      () => decided.abort(),
+      (error: unknown) => {
+        this.#lastError ??= plainMessage(error);
+        decided.abort();
+      },
+    );
+    await this.#env.clock.sleep(connectDeadlineMs, bounds).catch((error: unknown) => {
+      if (!decided.signal.aborted) throw error;
+    });
+  }
+
+  /** Sends one command. Refuses those that would block or change the shared connection. */
+  call(name: string, args: readonly Argument[], options: CallOptions = NO_OPTIONS): Promise<Reply> {
+    const spec = commandSpec(name);
+    if (needsOwnConnection(spec, args)) {
+      return Promise.reject(
+        new CoterieError(
+          "INVALID_ARGUMENT",
+          `${spec.name.toUpperCase()} blocks or changes a connection that others share; give it a client of its own`,
+          { retryable: true, details: { command: spec.name } },
+        ),
+      );
+    }
+    return this.send(spec, args, options);
+  }
+
+  /** Runs a script by its SHA, sending the source when the server does not know it. */
+  async run(
+    script: Script,
+    keys: readonly Argument[],
+    args: readonly Argument[],
+    options: CallOptions = NO_OPTIONS,
+  ): Promise<Reply> {
+    checkKeyCount(script, keys.length);
+    const deadlineMs = options.deadlineMs ?? this.#settings.deadlineMs;
+    const startedAt = this.#env.clock.now();
+    const suffix = script.readOnly ? "_ro" : "";
+    const rest = [keys.length, ...keys, ...args];
+    try {
+      return await this.send(commandSpec(`evalsha${suffix}`), [script.sha, ...rest], { ...options, deadlineMs });
+    } catch (error) {
+      if (!CoterieError.is(error, "REPLY_ERROR") || error.details["reply"] !== "NOSCRIPT") throw error;
+      const leftMs = Math.max(1, deadlineMs - (this.#env.clock.now() - startedAt));
+      return this.send(commandSpec(`eval${suffix}`), [script.source, ...rest], { ...options, deadlineMs: leftMs });
+    }
+  }
+
+  /** `call` for a command that is known to be safe on a shared connection: the hot path. */
+  send(spec: CommandSpec, args: readonly Argument[], options: CallOptions = NO_OPTIONS): Promise<Reply> {
+    const refusal = invalidCall(spec, args, options) ?? this.refusal();
+    if (refusal !== undefined) return Promise.reject(refusal);
+    const command = new WireCommand(this, spec, args, options.reply === "bytes");
+    this.#dispatch(command, options.deadlineMs ?? this.#settings.deadlineMs);
+    return options.signal === undefined ? command.promise : abortable(command, options.signal);
+  }
+
+  /** Why a call made now would not be sent; undefined when it would be. */
+  refusal(): CoterieError | undefined {
+    if (this.#closing) return closedError(this.id);
+    if (this.#state !== "ready") return unreachable(this.id, this.#state, this.#lastError);
+    if (this.#circuit === "open") return this.#circuitError();
+    if (this.#inFlight < this.#settings.inFlightMax) return undefined;
+    return new CoterieError(
+      "OVERLOADED",
+      `instance "${this.id}" has ${this.#inFlight} commands in flight, ${this.#settings.inFlightMax} are allowed`,
+      { retryable: true, details: { instance: this.id, inFlightMax: this.#settings.inFlightMax } },
+    );
+  }
+
+  status(): InstanceStatus {
+    return {
+      id: this.id,
+      address: addressOf(this.client),
+      state: this.#state,
+      circuit: this.#circuit,
+      roundTripMs: this.#roundTripMs,
+      lastError: this.#lastError,
+      runId: this.#runId,
+      redisVersion: this.#redisVersion,
+      inFlight: this.#inFlight,
+      sent: this.#sent,
+      replied: this.#replied,
+      missed: this.#missed,
+    };
+  }
+
+  /** Refuses new calls, waits up to `graceMs` for those in flight, and cuts the connection. */
+  async close({ graceMs = 1000 }: { readonly graceMs?: number | undefined } = {}): Promise<void> {
+    if (this.#state === "closed") return;
+    this.#closing = true;
+    if (this.#inFlight > 0 && graceMs > 0) {
+      const drained = new AbortController();
+      this.#onDrained = () => drained.abort();
+      await this.#env.clock.sleep(graceMs, drained.signal).catch((error: unknown) => {
+        if (!CoterieError.is(error, "ABORTED")) throw error;
+      });
+    }
+    this.destroy();
+  }
+
+  /** Cuts the connection now; calls in flight fail with an error that says whether they may have run. */
+  destroy(): void {
+    if (this.#state === "closed") return;
+    this.#closing = true;
+    this.#check?.cancel();
+    this.#becomeState("closed");
+    const stream: unknown = Reflect.get(this.client, "stream");
+    this.client.disconnect();
+    // Without this a server that says nothing would hold the socket for the FIN's answer.
+    if (isDestroyable(stream)) stream.destroy();
+    this.#deadlines.close();
+  }
+
+  // CommandOwner
+
+  onReply(command: WireCommand): void {
+    this.#replied += 1;
+    if (this.#circuit === "open") this.#becomeCircuit("closed");
+    if (command === this.#probe) {
+      this.#roundTripMs = this.#env.clock.now() - this.#checkedAt;
+      this.#probe = undefined;
+    }
+  }
+
+  onSettled(): void {
+    this.#inFlight -= 1;
+    if (this.#inFlight === 0) this.#onDrained?.();
+  }
+
+  toError(command: WireCommand, error: unknown): Error {
+    if (isReplyError(error)) return replyFailure(this.id, command.name, error);
+    if (!command.written) return unreachable(this.id, this.#state, this.#lastError ?? plainMessage(error));
+    return unanswered(this.id, command, "the connection was lost", { reason: "connection" });
+  }
+
+  #dispatch(command: WireCommand, deadlineMs: number): void {
+    this.#inFlight += 1;
+    this.#sent += 1;
+    command.repliesBefore = this.#replied;
+    this.client.sendCommand(command as never);
+    if (!command.settled) this.#deadlines.add(command, deadlineMs);
+  }
+
+  #expire(command: WireCommand): void {
+    this.#missed += 1;
+    if (command.repliesBefore === this.#replied && this.#state === "ready") this.#becomeCircuit("open");
+    command.settleWith(
+      unanswered(this.id, command, "its deadline passed", { reason: "deadline" }),
+    );
+  }
+
+  #circuitError(): CoterieError {
+    const silentMs = Math.round(this.#env.clock.now() - this.#circuitSince);
+    const retryAfterMs = this.#settings.healthMs;
+    return new CoterieError(
+      "CIRCUIT_OPEN",
+      `instance "${this.id}" does not answer (for ${silentMs} ms); the next try is made for you`,
+      { retryable: true, details: { instance: this.id, silentMs, retryAfterMs } },
+    );
+  }
+
+  #coalesce(): void {
+    const stream: unknown = Reflect.get(this.client, "stream");
+    if (isSocket(stream)) coalesceWrites(stream);
+  }
+
+  #becomeReady(): void {
+    if (this.#closing) return;
+    this.#lastError = undefined;
+    this.#probe = undefined;
+    this.#becomeCircuit("closed");
+    this.#becomeState("ready");
+    void this.#identify();
+  }
+
+  #becomeLost(): void {
+    this.#probe = undefined;
+    if (this.#state !== "closed") this.#becomeState("reconnecting");
+  }
+
+  #becomeState(to: InstanceState): void {
+    const from = this.#state;
+    if (from === to) return;
+    this.#state = to;
+    this.#stateSince = this.#env.clock.now();
+    publish("coterie:instance:state", { instance: this.id, from, to, error: this.#lastError });
+  }
+
+  #becomeCircuit(to: CircuitState): void {
+    const from = this.#circuit;
+    if (from === to) return;
+    this.#circuit = to;
+    this.#circuitSince = this.#env.clock.now();
+    publish("coterie:shard:circuit", { instance: this.id, from, to });
+  }
+
+  /** Asks who answers: another run id than before means that what it held may be gone. */
+  async #identify(): Promise<void> {
+    try {
+      const info = String(await this.send(commandSpec("info"), ["server"]));
+      const runId = /^run_id:(\w+)/m.exec(info)?.[1];
+      const runIdBefore = this.#runId;
+      this.#redisVersion = /^redis_version:(\S+)/m.exec(info)?.[1];
+      this.#runId = runId;
+      if (runId !== undefined && runIdBefore !== undefined && runId !== runIdBefore) {
+        publish("coterie:instance:restarted", { instance: this.id, runId, runIdBefore });
+      }
+    } catch (error) {
+      this.#lastError = plainMessage(error);
+    }
+  }
+
+  #checkHealth(): void {
+    const now = this.#env.clock.now();
+    const { healthMs, connectDeadlineMs } = this.#settings;
+    if (this.#state === "ready") {
+      if (this.#circuit === "open") this.#checkSilent(now);
+      else if (now - this.#checkedAt >= healthMs) this.#ping(now);
+      return;
+    }
+    if (this.client.status === "end") {
+      this.client.connect().catch((error: unknown) => {
+        this.#lastError = plainMessage(error);
+      });
+    } else if (now - this.#stateSince > connectDeadlineMs && this.client.status === "connect") {
+      // The server took the connection and then said nothing: ioredis would wait for ever.
+      this.#stateSince = now;
+      this.#lastError = "the handshake got no answer";
+      this.client.disconnect(true);
+    }
+  }
+
+  #checkSilent(now: number): void {
+    if (this.#probe === undefined) this.#ping(now);
+    if (now - this.#circuitSince < SILENT_CHECKS_MAX * this.#settings.healthMs) return;
+    this.#lastError = "the connection fell silent";
+    this.client.disconnect(true);
+  }
+
+  /** At most one PING is on its way; it counts as answered whenever its reply comes. */
+  #ping(now: number): void {
+    if (this.#probe !== undefined) return;
+    this.#checkedAt = now;
+    const probe = new WireCommand(this, PING, [], false);
+    this.#probe = probe;
+    this.#dispatch(probe, this.#settings.deadlineMs);
+    probe.promise.catch((error: unknown) => {
+      this.#lastError = plainMessage(error);
+    });
+  }
+}
+
+/** Checks the input and makes the instance; it connects when it is opened. */
+export function createInstance(
+  place: string,
+  input: InstanceInput,
+  settings: InstanceSettings,
+  env: Env = systemEnv,
+): Instance {
+  return new Instance(readTarget(place, input, settings.connectDeadlineMs), settings, env);
+}
+
+function closedError(instance: string): CoterieError {
+  return new CoterieError("CLOSED", `instance "${instance}" is closed`, {
+    retryable: true,
+    details: { instance },
+  });
+}
+
+function invalidCall(
+  spec: CommandSpec,
+  args: readonly Argument[],
+  options: CallOptions,
+): CoterieError | undefined {
+  const { deadlineMs, signal } = options;
+  if (signal?.aborted === true) return abortError(signal, spec.name.toUpperCase());
+  if (deadlineMs !== undefined && !(deadlineMs > 0 && Number.isFinite(deadlineMs))) {
+    return new CoterieError("INVALID_OPTION", `deadlineMs must be a number above 0, got ${quote(deadlineMs)}`);
+  }
+  for (let at = 0; at < args.length; at += 1) {
+    const arg: unknown = args[at];
+    if (typeof arg === "string" || typeof arg === "number" || arg instanceof Uint8Array) continue;
+    return new CoterieError(
+      "INVALID_ARGUMENT",
+      `${spec.name.toUpperCase()}: argument ${at + 1} must be a string, a number or bytes, got ${quote(arg)}`,
+      { retryable: true, details: { command: spec.name, argument: at } },
+    );
+  }
+  return undefined;
+}
+
+function abortable(command: WireCommand, signal: AbortSignal): Promise<Reply> {
+  const onAbort = (): void => {
+    const { name } = command;
+    command.settleWith(
+      new CoterieError("ABORTED", `waiting for ${name.toUpperCase()} was aborted; it may have run`, {
+        retryable: command.spec.readOnly,
+        details: { command: name },
+        cause: signal.reason,
+      }),
+    );
+  };
+  signal.addEventListener("abort", onAbort, { once: true });
+  return command.promise.finally(() => signal.removeEventListener("abort", onAbort));
+}
+
+function isDestroyable(stream: unknown): stream is { destroy(): void } {
+  return typeof (stream as { destroy?: unknown } | null | undefined)?.destroy === "function";
+}
+
+function isSocket(stream: unknown): stream is Socket {
+  const socket = stream as { write?: unknown; cork?: unknown; end?: unknown } | null | undefined;
+  return [socket?.write, socket?.cork, socket?.end].every((method) => typeof method === "function");
+}

@@ -1,0 +1,123 @@
+/**
+ * One command on its way: its RESP bytes, and the caller's promise. It has the shape that ioredis'
+ * `sendCommand` works with, and does nothing that ioredis' own Command does and we do not need (argument
+ * transformers, key extraction, a second promise, a timer each): with writes joined it costs about
+ * a quarter of the time. It settles exactly once, whoever comes first: the reply, the loss of
+ * the connection, the deadline or an abort.
+ */
+import type { Argument, CommandSpec, Reply } from "./commands.ts";
+
+/** What a command tells the instance that sent it. */
+export interface CommandOwner {
+  /** Any answer of the server, an error reply included, even when it came after the deadline. */
+  onReply(command: WireCommand): void;
+  /** Makes the caller's error out of what ioredis rejected with. */
+  toError(command: WireCommand, error: unknown): Error;
+  onSettled(command: WireCommand): void;
+}
+
+export class WireCommand {
+  readonly spec: CommandSpec;
+  readonly args: readonly Argument[];
+  readonly promise: Promise<Reply>;
+  readonly bytesWanted: boolean;
+  /** Monotonic time at which the caller gets an answer at the latest. */
+  deadlineAt: number = Number.POSITIVE_INFINITY;
+  /** How many replies the instance had received when this was sent. */
+  repliesBefore = 0;
+  /** True from the moment its bytes were handed to the connection. */
+  written = false;
+  settled = false;
+
+  // What ioredis reads or sets.
+  readonly name: string;
+  isTraced = false;
+  isResolved = false;
+  inTransaction = false;
+
+  readonly #owner: CommandOwner;
+  #succeed!: (value: Reply) => void;
+  #fail!: (error: Error) => void;
+
+  constructor(owner: CommandOwner, spec: CommandSpec, args: readonly Argument[], bytesWanted: boolean) {
+    this.#owner = owner;
+    this.spec = spec;
+    this.name = spec.name;
+    this.args = args;
+    this.bytesWanted = bytesWanted;
+    this.promise = new Promise<Reply>((resolve, reject) => {
+      this.#succeed = resolve;
+      this.#fail = reject;
+    });
+  }
+
+  /** Called by ioredis with the server's reply. */
+  resolve(value: Reply): void {
+    this.isResolved = true;
+    this.#owner.onReply(this);
+    if (this.settled) return;
+    this.settled = true;
+    this.#owner.onSettled(this);
+    this.#succeed(this.bytesWanted ? value : decodeText(value));
+  }
+
+  /** Called by ioredis with an error reply, or because the connection is gone. */
+  reject(error: unknown): void {
+    if (isReplyError(error)) this.#owner.onReply(this);
+    if (!this.settled) this.settleWith(this.#owner.toError(this, error));
+  }
+
+  /** Gives the caller this error; a reply that still comes is dropped. */
+  settleWith(error: Error): void {
+    if (this.settled) return;
+    this.settled = true;
+    this.#owner.onSettled(this);
+    this.#fail(error);
+  }
+
+  toWritable(): string | Buffer {
+    this.written = true;
+    return encode(this.spec, this.args);
+  }
+
+  // ioredis asks these of every command; none of it applies to ours.
+  setReplyContext(): void {}
+  setTimeout(): void {}
+  setBlockingTimeout(): void {}
+  extractBlockingTimeout(): undefined {}
+}
+
+/** An error that the server itself sent as its reply. */
+export function isReplyError(error: unknown): error is Error {
+  return error instanceof Error && error.name === "ReplyError";
+}
+
+/** The command in RESP: text when all arguments are text, so that many can be joined into one write. */
+export function encode(spec: CommandSpec, args: readonly Argument[]): string | Buffer {
+  let text = (spec.headers[args.length] ??= header(spec.name, args.length));
+  for (let at = 0; at < args.length; at += 1) {
+    const arg = args[at] as Argument;
+    if (typeof arg === "object") return encodeBytes(spec, args);
+    const value = typeof arg === "string" ? arg : String(arg);
+    text += `$${Buffer.byteLength(value)}\r\n${value}\r\n`;
+  }
+  return text;
+}
+
+function encodeBytes(spec: CommandSpec, args: readonly Argument[]): Buffer {
+  const parts: Uint8Array[] = [Buffer.from(header(spec.name, args.length))];
+  for (const arg of args) {
+    const value = typeof arg === "object" ? arg : Buffer.from(String(arg));
+    parts.push(Buffer.from(`$${value.byteLength}\r\n`), value, Buffer.from("\r\n"));
+  }
+  return Buffer.concat(parts);
+}
+
+function header(name: string, argCount: number): string {
+  return `*${argCount + 1}\r\n$${Buffer.byteLength(name)}\r\n${name}\r\n`;
+}
+
+function decodeText(value: Reply): Reply {
+  if (value instanceof Buffer) return value.toString();
+  return Array.isArray(value) ? value.map(decodeText) : value;
+}
