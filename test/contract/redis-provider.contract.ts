@@ -70,7 +70,7 @@ export function redisProviderContract({ name, provider, capabilities, start }: P
         ["pause", () => first.resume()],
         ["output", () => first.output()],
       ];
-      for (const [capability, order] of orders.filter(([needed]) => !can(needed))) {
+      for (const [, order] of orders.filter(([needed]) => !can(needed))) {
         await expect(order()).rejects.toMatchObject({
           code: "INVALID_ARGUMENT",
           message: expect.stringContaining(provider) as string,

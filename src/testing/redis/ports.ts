@@ -22,7 +22,7 @@ export async function holdFreePort(): Promise<number> {
     const port = FIRST_PORT + systemEnv.random.below(PORTS);
     if (held.has(port)) continue;
     held.add(port);
-    if (await isFree(port)) return port;
+    if (await isPortFree(port)) return port;
     held.delete(port);
   }
   throw new CoterieError("START_FAILED", `no free port found from ${FIRST_PORT} to ${FIRST_PORT + PORTS - 1}`);
@@ -32,7 +32,8 @@ export function releasePort(port: number): void {
   held.delete(port);
 }
 
-function isFree(port: number): Promise<boolean> {
+/** True when a server could listen on it now, on loopback. */
+export function isPortFree(port: number): Promise<boolean> {
   return new Promise((resolve) => {
     const server = createServer();
     server.once("error", () => resolve(false));

@@ -45,7 +45,7 @@ export async function startRedis(options: StartRedisOptions = {}): Promise<Redis
     if (plan.provider === "external") return await openExternal(plan);
     if (plan.provider === "process") return await openProcesses(plan, signal);
     const { openContainers } = await import("./container.ts");
-    return await openContainers();
+    return await openContainers({ ...plan, image: options.image, signal });
   } catch (error) {
     if (signal !== undefined && hasAborted(signal)) throw aborted(signal);
     throw error;
