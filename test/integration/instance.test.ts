@@ -1,0 +1,236 @@
+import { Redis } from "ioredis";
+import { Redis as OldRedis } from "ioredis5";
+import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
+
+import { defineScript } from "../../src/redis/index.ts";
+import { type RedisGroup, startRedis } from "../../src/testing/index.ts";
+import { OpenInstances } from "../support/instances.ts";
+import { rejection } from "../support/reject.ts";
+import { until } from "../support/until.ts";
+
+let redis: RedisGroup;
+let url: string;
+const opened = new OpenInstances();
+
+beforeAll(async () => {
+  redis = await startRedis({ count: 1 });
+  url = redis.urls[0]!;
+});
+afterEach(() => opened.closeAll());
+afterAll(() => redis.stop());
+
+test("replies come as text, numbers, null and lists", async () => {
+  const instance = await opened.open(url);
+
+  const replies = [
+    await instance.call("SET", ["text", "grüße"]),
+    await instance.call("get", ["text"]),
+    await instance.call("get", ["absent"]),
+    await instance.call("incrby", ["number", 7]),
+    await instance.call("rpush", ["list", "a", "b"]),
+    await instance.call("eval", ["return {1, {'x', false}}", 0]),
+  ];
+
+  expect(replies).toEqual(["OK", "grüße", null, 7, 2, [1, ["x", null]]]);
+});
+
+test("bytes go out and come back unchanged", async () => {
+  const instance = await opened.open(url);
+  const bytes = Buffer.from(Array.from({ length: 256 }, (_, n) => n));
+
+  await instance.call("set", [bytes, bytes]);
+  const reply = await instance.call("get", [bytes], { reply: "bytes" });
+
+  expect(reply).toEqual(bytes);
+});
+
+test("all commands of one turn leave in one socket write", async () => {
+  const instance = await opened.open(url);
+  const stream = Reflect.get(instance.client, "stream") as { _write: (...args: unknown[]) => unknown };
+  const write = stream._write.bind(stream);
+  let writes = 0;
+  stream._write = (...args) => {
+    writes += 1;
+    return write(...args);
+  };
+
+  const replies = await Promise.all(Array.from({ length: 500 }, (_, n) => instance.call("echo", [`${n}`])));
+
+  expect(replies).toEqual(Array.from({ length: 500 }, (_, n) => `${n}`));
+  expect(writes).toBe(1);
+});
+
+test("an error reply rejects that command alone, with the server's words and without the arguments", async () => {
+  const instance = await opened.open(url);
+  await instance.call("set", ["a string", "x"]);
+
+  const failing = instance.call("lpush", ["a string", "secret-value"]);
+  const working = instance.call("get", ["a string"]);
+
+  const error = await rejection(() => failing, "REPLY_ERROR");
+  expect(error.message).toContain("refused LPUSH: WRONGTYPE");
+  expect(error.retryable).toBe(false);
+  expect(JSON.stringify(error) + String(error.cause)).not.toContain("secret-value");
+  expect(await working).toBe("x");
+});
+
+test("a full instance answers OUT_OF_MEMORY, and nothing was written", async () => {
+  const instance = await opened.open(url);
+  await instance.call("config", ["set", "maxmemory", "1"]);
+
+  const error = await rejection(() => instance.call("set", ["too much", "x"]), "OUT_OF_MEMORY");
+  await instance.call("config", ["set", "maxmemory", "0"]);
+
+  expect(error.retryable).toBe(true);
+  expect(await instance.call("exists", ["too much"])).toBe(0);
+});
+
+test("a script is sent by its SHA, and again in full after SCRIPT FLUSH", async () => {
+  const instance = await opened.open(url);
+  const script = defineScript({ name: "add", keyCount: 1, source: "return redis.call('incrby', KEYS[1], ARGV[1])" });
+  await instance.call("del", ["sum"]);
+  await instance.call("script", ["flush"]);
+
+  const first = await instance.run(script, ["sum"], [1]);
+  await instance.call("config", ["resetstat"]);
+  const second = await instance.run(script, ["sum"], [1]);
+  const stats = String(await instance.call("info", ["commandstats"]));
+  await instance.call("script", ["flush"]);
+  const third = await instance.run(script, ["sum"], [1]);
+
+  expect([first, second, third]).toEqual([1, 2, 3]);
+  expect(stats).toContain("cmdstat_evalsha:calls=1");
+  expect(stats).not.toContain("cmdstat_eval:");
+});
+
+test("a script with the wrong number of keys is refused before it is sent", async () => {
+  const instance = await opened.open(url);
+  const script = defineScript({ name: "two", keyCount: 2, source: "return 1" });
+
+  const error = await rejection(() => instance.run(script, ["one"], []), "INVALID_ARGUMENT");
+
+  expect(error.message).toBe('script "two": takes 2 keys, got 1');
+});
+
+test.each<[string, (string | number)[]]>([
+  ["BLPOP", ["list", 0]],
+  ["subscribe", ["news"]],
+  ["MULTI", []],
+  ["select", [1]],
+  ["quit", []],
+  ["xread", ["BLOCK", 0, "STREAMS", "s", "$"]],
+  ["client", ["REPLY", "OFF"]],
+])("%s is refused on the shared connection", async (name, args) => {
+  const instance = await opened.open(url);
+
+  const error = await rejection(() => instance.call(name, args), "INVALID_ARGUMENT");
+
+  expect(error.message).toContain("a connection that others share");
+  expect(await instance.call("ping", [])).toBe("PONG");
+});
+
+test.each<[string, unknown]>([
+  ["undefined", undefined],
+  ["an object", {}],
+  ["true", true],
+  ["a list", ["a"]],
+])("%s as an argument is refused, and nothing is sent", async (_, argument) => {
+  const instance = await opened.open(url);
+  const { sent } = instance.status();
+
+  const error = await rejection(() => instance.call("set", ["key", argument as string]), "INVALID_ARGUMENT");
+
+  expect(error.message).toContain("SET: argument 2 must be a string, a number or bytes");
+  expect(instance.status().sent).toBe(sent);
+});
+
+test("more commands in flight than allowed are refused at once, the others are answered", async () => {
+  const instance = await opened.open(url, { inFlightMax: 10 });
+  await until("idle", () => instance.status().inFlight === 0);
+
+  const results = await Promise.allSettled(Array.from({ length: 12 }, () => instance.call("ping", [])));
+
+  const refused = results.filter((result) => result.status === "rejected");
+  expect(refused).toHaveLength(2);
+  expect(refused.every(({ reason }) => reason.code === "OVERLOADED" && reason.retryable)).toBe(true);
+});
+
+test("an abort ends the wait and leaves the connection in step", async () => {
+  const instance = await opened.open(url);
+  const aborting = new AbortController();
+
+  const aborted = instance.call("incr", ["aborted"], { signal: aborting.signal });
+  aborting.abort(new Error("changed my mind"));
+  const error = await rejection(() => aborted, "ABORTED");
+
+  expect(error.retryable).toBe(false);
+  expect(await instance.call("echo", ["next"])).toBe("next");
+});
+
+test("a signal that has aborted already sends nothing", async () => {
+  const instance = await opened.open(url);
+  const { sent } = instance.status();
+
+  const error = await rejection(
+    () => instance.call("incr", ["n"], { signal: AbortSignal.abort() }),
+    "ABORTED",
+  );
+
+  expect(error.retryable).toBe(true);
+  expect(instance.status().sent).toBe(sent);
+});
+
+test("after close every call fails at once with CLOSED, and what was in flight was answered", async () => {
+  const instance = await opened.open(url);
+  const inFlight = instance.call("echo", ["last"]);
+
+  await instance.close();
+
+  expect(await inFlight).toBe("last");
+  await rejection(() => instance.call("ping", []), "CLOSED");
+  expect(instance.status().state).toBe("closed");
+});
+
+test("status tells who answers and how fast", async () => {
+  const instance = await opened.open(url);
+
+  await until("a health check was answered", () => instance.status().roundTripMs !== undefined);
+
+  expect(instance.status()).toMatchObject({
+    state: "ready",
+    circuit: "closed",
+    lastError: undefined,
+    runId: expect.stringMatching(/^[0-9a-f]{40}$/) as string,
+    redisVersion: expect.stringMatching(/^\d+\.\d+/) as string,
+  });
+});
+
+test.each([
+  ["the tested ioredis", Redis],
+  ["the oldest supported ioredis", OldRedis as unknown as typeof Redis],
+])("a client of %s lends its options, and goes on working after we closed", async (_, Client) => {
+  const client = new Client(url, { connectionName: "app" });
+  try {
+    const instance = await opened.open(client);
+
+    await instance.call("set", ["lent", "yes"]);
+    const bytes = await instance.call("get", [Buffer.from("lent")], { reply: "bytes" });
+    await instance.close();
+
+    expect(bytes).toEqual(Buffer.from("yes"));
+    expect(await client.get("lent")).toBe("yes");
+  } finally {
+    client.disconnect();
+  }
+});
+
+test("while the event loop was blocked for longer than the deadline, nobody is accused", async () => {
+  const instance = await opened.open(url);
+  const reply = instance.call("echo", ["patience"]);
+
+  const end = performance.now() + 300;
+  while (performance.now() < end);
+
+  expect(await reply).toBe("patience");
+  expect(instance.circuit).toBe("closed");
+});
