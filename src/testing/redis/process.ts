@@ -19,6 +19,8 @@ import type { Watchdog } from "./watchdog.ts";
 const HOST = "127.0.0.1";
 const START_MS_MAX = 30_000;
 const DEATH_MS_MAX = 10_000;
+/** Asked again after this long; whoever else listens on the port may never answer. */
+const PROBE_MS = 250;
 const PORTS_TRIED_MAX = 20;
 /** How long a restart waits for its own port when another process has just taken it. */
 const PORT_BACK_MS_MAX = 5_000;
@@ -134,7 +136,10 @@ export class ProcessBackend implements Backend {
   async #tryStart(signal?: AbortSignal): Promise<CoterieError | undefined> {
     const child = await this.#spawn();
     try {
-      const isUp = async () => child.ending !== undefined || (await this.#serves(child.pid));
+      const isUp = async () => {
+        const serves = await Promise.race([this.#serves(child.pid), child.exited.then(() => false)]);
+        return serves || child.ending !== undefined;
+      };
       const settled = await until(isUp, { limitMs: START_MS_MAX, everyMs: 5, signal });
       if (settled && child.ending === undefined) return undefined;
     } catch (error) {
@@ -202,7 +207,7 @@ export class ProcessBackend implements Backend {
   async #serves(pid: number): Promise<boolean> {
     const password = this.#settings.config["requirepass"];
     const target = { host: HOST, port: this.#port, password: password === undefined ? undefined : String(password) };
-    const answer = await probe(target, 1000);
+    const answer = await probe(target, PROBE_MS);
     return answer.serves && (answer.processId === undefined || answer.processId === pid);
   }
 
