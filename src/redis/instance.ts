@@ -12,67 +12,18 @@ import type { Socket } from "node:net";
 import type { Redis } from "ioredis";
 
 import { type Env, systemEnv, type Timer } from "../env/index.ts";
-import { abortError, CoterieError, quote, throwIfAborted } from "../errors.ts";
+import { CoterieError, throwIfAborted } from "../errors.ts";
 import { publish } from "../observe/index.ts";
+import { abortable, type CallOptions, invalidCall, NO_OPTIONS } from "./calls.ts";
 import { coalesceWrites } from "./coalesce.ts";
 import { type Argument, commandSpec, type CommandSpec, needsOwnConnection, type Reply } from "./commands.ts";
 import { addressOf, type InstanceInput, readTarget, type Target } from "./connect.ts";
 import { Deadlines } from "./deadlines.ts";
 import { plainMessage, replyFailure, unanswered, unreachable } from "./failures.ts";
 import { checkKeyCount, type Script } from "./script.ts";
+import type { CircuitState, InstanceSettings, InstanceState, InstanceStatus } from "./status.ts";
 import { type CommandOwner, isReplyError, WireCommand } from "./wire.ts";
 
-export type InstanceState = "connecting" | "ready" | "reconnecting" | "closed";
-export type CircuitState = "closed" | "open";
-
-/** What one call may say. */
-export interface CallOptions {
-  /** Milliseconds after which the caller gets an error; the default is the instance's own. */
-  readonly deadlineMs?: number | undefined;
-  /** Aborts the wait, not the command: one that was sent may still run. */
-  readonly signal?: AbortSignal | undefined;
-  /** `"bytes"` leaves strings as Buffers. Default `"text"` (UTF-8). */
-  readonly reply?: "text" | "bytes" | undefined;
-}
-
-/** What all instances of a group share. */
-export interface InstanceSettings {
-  /** Default deadline of a command, in milliseconds. */
-  readonly deadlineMs: number;
-  /** How long a connect with its handshake may take before it is given up and tried again. */
-  readonly connectDeadlineMs: number;
-  /** Commands that may be in flight at once; more are refused with OVERLOADED. */
-  readonly inFlightMax: number;
-  /** Time between two health checks; a quarter of it while the circuit is open. */
-  readonly healthMs: number;
-}
-
-export const DEFAULT_INSTANCE_SETTINGS: InstanceSettings = {
-  deadlineMs: 1000,
-  connectDeadlineMs: 2000,
-  inFlightMax: 100_000,
-  healthMs: 1000,
-};
-
-export interface InstanceStatus {
-  readonly id: string;
-  /** `host:port` or a socket's path; never with credentials. */
-  readonly address: string;
-  readonly state: InstanceState;
-  readonly circuit: CircuitState;
-  /** Of the last PING that was answered. */
-  readonly roundTripMs: number | undefined;
-  readonly lastError: string | undefined;
-  readonly runId: string | undefined;
-  readonly redisVersion: string | undefined;
-  readonly inFlight: number;
-  readonly sent: number;
-  readonly replied: number;
-  /** Commands whose deadline passed without an answer. */
-  readonly missed: number;
-}
-
-const NO_OPTIONS: CallOptions = {};
 const PING = commandSpec("ping");
 /** The circuit open for this many health checks: the connection itself is suspect, take a new one. */
 const SILENT_CHECKS_MAX = 4;
@@ -413,43 +364,6 @@ function closedError(instance: string): CoterieError {
     retryable: true,
     details: { instance },
   });
-}
-
-function invalidCall(
-  spec: CommandSpec,
-  args: readonly Argument[],
-  options: CallOptions,
-): CoterieError | undefined {
-  const { deadlineMs, signal } = options;
-  if (signal?.aborted === true) return abortError(signal, spec.name.toUpperCase());
-  if (deadlineMs !== undefined && !(deadlineMs > 0 && Number.isFinite(deadlineMs))) {
-    return new CoterieError("INVALID_OPTION", `deadlineMs must be a number above 0, got ${quote(deadlineMs)}`);
-  }
-  for (let at = 0; at < args.length; at += 1) {
-    const arg: unknown = args[at];
-    if (typeof arg === "string" || typeof arg === "number" || arg instanceof Uint8Array) continue;
-    return new CoterieError(
-      "INVALID_ARGUMENT",
-      `${spec.name.toUpperCase()}: argument ${at + 1} must be a string, a number or bytes, got ${quote(arg)}`,
-      { retryable: true, details: { command: spec.name, argument: at } },
-    );
-  }
-  return undefined;
-}
-
-function abortable(command: WireCommand, signal: AbortSignal): Promise<Reply> {
-  const onAbort = (): void => {
-    const { name } = command;
-    command.settleWith(
-      new CoterieError("ABORTED", `waiting for ${name.toUpperCase()} was aborted; it may have run`, {
-        retryable: command.spec.readOnly,
-        details: { command: name },
-        cause: signal.reason,
-      }),
-    );
-  };
-  signal.addEventListener("abort", onAbort, { once: true });
-  return command.promise.finally(() => signal.removeEventListener("abort", onAbort));
 }
 
 function isDestroyable(stream: unknown): stream is { destroy(): void } {

@@ -1,0 +1,71 @@
+/** What one call may say, and what is refused before it is sent. */
+import { abortError, CoterieError, quote } from "../errors.ts";
+import { invalidOption } from "../options.ts";
+import type { Argument, CommandSpec, Reply } from "./commands.ts";
+import type { WireCommand } from "./wire.ts";
+
+/** What one call may say. */
+export interface CallOptions {
+  /** Milliseconds after which the caller gets an error; the default is the instance's own. */
+  readonly deadlineMs?: number | undefined;
+  /** Aborts the wait, not the command: one that was sent may still run. */
+  readonly signal?: AbortSignal | undefined;
+  /** `"bytes"` leaves strings as Buffers. Default `"text"` (UTF-8). */
+  readonly reply?: "text" | "bytes" | undefined;
+}
+
+export const NO_OPTIONS: CallOptions = {};
+
+/** The error for a call that must not be sent; undefined when it may. */
+export function invalidCall(
+  spec: CommandSpec,
+  args: readonly Argument[],
+  options: CallOptions,
+): CoterieError | undefined {
+  for (let at = 0; at < args.length; at += 1) {
+    const arg: unknown = args[at];
+    if (typeof arg === "string" || typeof arg === "number" || arg instanceof Uint8Array) continue;
+    return new CoterieError(
+      "INVALID_ARGUMENT",
+      `${spec.name.toUpperCase()}: argument ${at + 1} must be a string, a number or bytes, got ${quote(arg)}`,
+      { retryable: true, details: { command: spec.name, argument: at } },
+    );
+  }
+  return options === NO_OPTIONS ? undefined : invalidOptions(spec, options);
+}
+
+function invalidOptions(spec: CommandSpec, options: CallOptions): CoterieError | undefined {
+  const what = spec.name.toUpperCase();
+  for (const name of Object.keys(options)) {
+    if (name === "deadlineMs" || name === "signal" || name === "reply") continue;
+    return new CoterieError(
+      "INVALID_OPTION",
+      `${what}: unknown option ${quote(name)} (known: deadlineMs, signal, reply)`,
+      { retryable: true, details: { command: spec.name, option: name } },
+    );
+  }
+  const { deadlineMs, signal, reply } = options;
+  if (deadlineMs !== undefined && !(typeof deadlineMs === "number" && deadlineMs > 0 && deadlineMs < 2 ** 31)) {
+    return invalidOption(what, "deadlineMs", "a number above 0 and below 2^31", deadlineMs);
+  }
+  if (reply !== undefined && reply !== "text" && reply !== "bytes") {
+    return invalidOption(what, "reply", '"text" or "bytes"', reply);
+  }
+  return signal?.aborted === true ? abortError(signal, what) : undefined;
+}
+
+/** The command's promise, given up with ABORTED when the signal aborts. */
+export function abortable(command: WireCommand, signal: AbortSignal): Promise<Reply> {
+  const onAbort = (): void => {
+    const { name } = command;
+    command.settleWith(
+      new CoterieError("ABORTED", `waiting for ${name.toUpperCase()} was aborted; it may have run`, {
+        retryable: command.spec.readOnly,
+        details: { command: name },
+        cause: signal.reason,
+      }),
+    );
+  };
+  signal.addEventListener("abort", onAbort, { once: true });
+  return command.promise.finally(() => signal.removeEventListener("abort", onAbort));
+}
