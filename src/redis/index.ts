@@ -7,6 +7,7 @@ export { defineScript, type Script, type ScriptDefinition } from "./script.ts";
 export {
   type CircuitState,
   DEFAULT_INSTANCE_SETTINGS,
+  type InstanceCounter,
   type InstanceSettings,
   type InstanceState,
   type InstanceStatus,

@@ -13,7 +13,7 @@ import type { Redis } from "ioredis";
 
 import { type Env, systemEnv, type Timer } from "../env/index.ts";
 import { CoterieError, throwIfAborted } from "../errors.ts";
-import { publish } from "../observe/index.ts";
+import { Counters, Histogram, publish } from "../observe/index.ts";
 import { abortable, type CallOptions, invalidCall, NO_OPTIONS } from "./calls.ts";
 import { coalesceWrites } from "./coalesce.ts";
 import { type Argument, commandSpec, type CommandSpec, needsOwnConnection, type Reply } from "./commands.ts";
@@ -21,7 +21,13 @@ import { addressOf, type InstanceInput, readTarget, type Target } from "./connec
 import { Deadlines } from "./deadlines.ts";
 import { plainMessage, replyFailure, unanswered, unreachable } from "./failures.ts";
 import { checkKeyCount, type Script } from "./script.ts";
-import type { CircuitState, InstanceSettings, InstanceState, InstanceStatus } from "./status.ts";
+import {
+  type CircuitState,
+  INSTANCE_COUNTERS,
+  type InstanceSettings,
+  type InstanceState,
+  type InstanceStatus,
+} from "./status.ts";
 import { type CommandOwner, isReplyError, WireCommand } from "./wire.ts";
 
 const PING = commandSpec("ping");
@@ -48,10 +54,10 @@ export class Instance implements CommandOwner {
   #closing = false;
   #onDrained: (() => void) | undefined;
   #inFlight = 0;
-  #sent = 0;
+  /** Replies received: the measure of silence. */
   #replied = 0;
-  #missed = 0;
-  #roundTripMs: number | undefined;
+  readonly #counters = new Counters(INSTANCE_COUNTERS);
+  readonly #roundTrips = new Histogram();
   #lastError: string | undefined;
   #runId: string | undefined;
   #redisVersion: string | undefined;
@@ -139,6 +145,7 @@ export class Instance implements CommandOwner {
       return await this.send(commandSpec(`evalsha${suffix}`), [script.sha, ...rest], { ...options, deadlineMs });
     } catch (error) {
       if (!CoterieError.is(error, "REPLY_ERROR") || error.details["reply"] !== "NOSCRIPT") throw error;
+      this.#counters.add("scriptsSent");
       const leftMs = Math.max(1, deadlineMs - (this.#env.clock.now() - startedAt));
       return this.send(commandSpec(`eval${suffix}`), [script.source, ...rest], { ...options, deadlineMs: leftMs });
     }
@@ -172,14 +179,12 @@ export class Instance implements CommandOwner {
       address: addressOf(this.client),
       state: this.#state,
       circuit: this.#circuit,
-      roundTripMs: this.#roundTripMs,
+      roundTrip: this.#roundTrips.snapshot(),
       lastError: this.#lastError,
       runId: this.#runId,
       redisVersion: this.#redisVersion,
       inFlight: this.#inFlight,
-      sent: this.#sent,
-      replied: this.#replied,
-      missed: this.#missed,
+      counters: { ...this.#counters.snapshot(), replied: this.#replied },
     };
   }
 
@@ -216,7 +221,7 @@ export class Instance implements CommandOwner {
     this.#replied += 1;
     if (this.#circuit === "open") this.#becomeCircuit("closed");
     if (command === this.#probe) {
-      this.#roundTripMs = this.#env.clock.now() - this.#checkedAt;
+      this.#roundTrips.record(this.#env.clock.now() - this.#checkedAt);
       this.#probe = undefined;
     }
   }
@@ -229,19 +234,20 @@ export class Instance implements CommandOwner {
   toError(command: WireCommand, error: unknown): Error {
     if (isReplyError(error)) return replyFailure(this.id, command.name, error);
     if (!command.written) return unreachable(this.id, this.#state, this.#lastError ?? plainMessage(error));
+    this.#counters.add("lost");
     return unanswered(this.id, command, "the connection was lost", { reason: "connection" });
   }
 
   #dispatch(command: WireCommand, deadlineMs: number): void {
     this.#inFlight += 1;
-    this.#sent += 1;
+    this.#counters.add("sent");
     command.repliesBefore = this.#replied;
     this.client.sendCommand(command as never);
     if (!command.settled) this.#deadlines.add(command, deadlineMs);
   }
 
   #expire(command: WireCommand): void {
-    this.#missed += 1;
+    this.#counters.add("missed");
     if (command.repliesBefore === this.#replied && this.#state === "ready") this.#becomeCircuit("open");
     command.settleWith(
       unanswered(this.id, command, "its deadline passed", { reason: "deadline" }),
@@ -268,6 +274,7 @@ export class Instance implements CommandOwner {
     this.#lastError = undefined;
     this.#probe = undefined;
     this.#becomeCircuit("closed");
+    this.#counters.add("connected");
     this.#becomeState("ready");
     void this.#identify();
   }

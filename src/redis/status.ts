@@ -1,4 +1,5 @@
 /** What an instance is told when it is made, and what it tells about itself. */
+import type { HistogramSnapshot } from "../observe/index.ts";
 
 export type InstanceState = "connecting" | "ready" | "reconnecting" | "closed";
 export type CircuitState = "closed" | "open";
@@ -22,20 +23,26 @@ export const DEFAULT_INSTANCE_SETTINGS: InstanceSettings = {
   healthMs: 1000,
 };
 
+/** What is counted from the moment an instance is opened. */
+export const INSTANCE_COUNTERS = ["sent", "replied", "missed", "lost", "connected", "scriptsSent"] as const;
+
+/**
+ * `sent` commands, `replied` ones, those that `missed` their deadline, those `lost` with their
+ * connection, how often it `connected`, and `scriptsSent` in full because the server did not know them.
+ */
+export type InstanceCounter = (typeof INSTANCE_COUNTERS)[number];
+
 export interface InstanceStatus {
   readonly id: string;
   /** `host:port` or a socket's path; never with credentials. */
   readonly address: string;
   readonly state: InstanceState;
   readonly circuit: CircuitState;
-  /** Of the last PING that was answered. */
-  readonly roundTripMs: number | undefined;
+  /** Of our own PINGs since the instance was opened. */
+  readonly roundTrip: HistogramSnapshot;
   readonly lastError: string | undefined;
   readonly runId: string | undefined;
   readonly redisVersion: string | undefined;
   readonly inFlight: number;
-  readonly sent: number;
-  readonly replied: number;
-  /** Commands whose deadline passed without an answer. */
-  readonly missed: number;
+  readonly counters: Readonly<Record<InstanceCounter, number>>;
 }
