@@ -52,6 +52,9 @@ async function run(source: string, how: (child: ChildProcessWithoutNullStreams) 
     child.stdin.write("end\n");
     await printed.until("paused");
     how(child);
+    await eventually(() => child.exitCode !== null || child.signalCode !== null);
+    // One that hangs is ended here, and then the signal is not the one that the test expects.
+    child.kill("SIGKILL");
     const { code, signal } = await ended;
     return { code, signal, output: printed.text(), leftovers: await leftoversOf(traces.flat()) };
   } finally {

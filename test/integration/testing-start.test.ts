@@ -178,6 +178,26 @@ describe("startRedis says what is missing", () => {
   });
 });
 
+test.runIf(process.platform === "linux")("a busy instance has stopped already when pause resolves", async () => {
+  await using group = await startRedis();
+  const [instance] = group.instances;
+  const redis = new Redis(group.urls[0] ?? "", { protocol: 2 });
+  const pid = /process_id:(\d+)/.exec(await redis.info("server"))?.[1] ?? "";
+  const ask = (): unknown => redis.incr("asked").then(ask, String);
+  for (let caller = 0; caller < 50; caller += 1) ask();
+
+  const states = new Set<string>();
+  for (let round = 0; round < 50; round += 1) {
+    await instance?.pause();
+    states.add(/\) (\w)/.exec(readFileSync(`/proc/${pid}/stat`, "utf8"))?.[1] ?? "");
+    await instance?.resume();
+    await systemEnv.clock.sleep(2);
+  }
+  redis.disconnect();
+
+  expect([...states]).toEqual(["T"]);
+});
+
 describe("a port that is taken in the last moment", () => {
   let watchdog: Watchdog;
 
