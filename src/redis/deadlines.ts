@@ -29,7 +29,7 @@ export class Deadlines {
 
   /** Watches the command, which was sent now. */
   add(command: WireCommand, deadlineMs: number): void {
-    command.deadlineAt = this.#env.clock.now() + deadlineMs;
+    command.deadlineAt = Math.ceil(this.#env.clock.now() + deadlineMs);
     let lane = this.#lanes.get(deadlineMs);
     if (lane === undefined) {
       if (this.#lanes.size >= LANES_MAX) this.#dropIdleLanes();

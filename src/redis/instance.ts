@@ -20,6 +20,7 @@ import { type Argument, commandSpec, type CommandSpec, needsOwnConnection, type 
 import { addressOf, type InstanceInput, readTarget, type Target } from "./connect.ts";
 import { Deadlines } from "./deadlines.ts";
 import { plainMessage, replyFailure, unanswered, unreachable } from "./failures.ts";
+import { type CommandQueue, readReplies } from "./replies.ts";
 import { checkKeyCount, type Script } from "./script.ts";
 import {
   type CircuitState,
@@ -269,8 +270,16 @@ export class Instance implements CommandOwner {
     if (isSocket(stream)) coalesceWrites(stream);
   }
 
+  #readReplies(): void {
+    const stream: unknown = Reflect.get(this.client, "stream");
+    const queue: unknown = Reflect.get(this.client, "commandQueue");
+    const protocol = (Reflect.get(this.client, "condition") as { protocol?: number } | null)?.protocol ?? 2;
+    if (isSocket(stream) && isCommandQueue(queue) && protocol === 2) readReplies(stream, queue);
+  }
+
   #becomeReady(): void {
     if (this.#closing) return;
+    this.#readReplies();
     this.#lastError = undefined;
     this.#probe = undefined;
     this.#becomeCircuit("closed");
@@ -380,4 +389,9 @@ function isDestroyable(stream: unknown): stream is { destroy(): void } {
 function isSocket(stream: unknown): stream is Socket {
   const socket = stream as { write?: unknown; cork?: unknown; end?: unknown } | null | undefined;
   return [socket?.write, socket?.cork, socket?.end].every((method) => typeof method === "function");
+}
+
+function isCommandQueue(queue: unknown): queue is CommandQueue {
+  const { peekFront, shift } = (queue ?? {}) as Partial<Record<keyof CommandQueue, unknown>>;
+  return typeof peekFront === "function" && typeof shift === "function";
 }

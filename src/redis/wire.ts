@@ -21,8 +21,8 @@ export class WireCommand {
   readonly args: readonly Argument[];
   readonly promise: Promise<Reply>;
   readonly bytesWanted: boolean;
-  /** Monotonic time at which the caller gets an answer at the latest. */
-  deadlineAt: number = Number.POSITIVE_INFINITY;
+  /** Monotonic time at which the caller gets an answer at the latest; a whole number, which costs no allocation. */
+  deadlineAt = 0;
   /** How many replies the instance had received when this was sent. */
   repliesBefore = 0;
   /** True from the moment its bytes were handed to the connection. */
@@ -51,7 +51,7 @@ export class WireCommand {
     });
   }
 
-  /** Called by ioredis with the server's reply. */
+  /** The server's reply, from ioredis or from our own reader. */
   resolve(value: Reply): void {
     this.isResolved = true;
     this.#owner.onReply(this);
