@@ -23,6 +23,7 @@ export {
   type Argument,
   type CallOptions,
   type CircuitState,
+  type CloseOptions,
   defineScript,
   type Instance,
   type InstanceCounter,

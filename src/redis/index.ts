@@ -6,6 +6,7 @@ export { createInstance, type Instance } from "./instance.ts";
 export { defineScript, type Script, type ScriptDefinition } from "./script.ts";
 export {
   type CircuitState,
+  type CloseOptions,
   DEFAULT_INSTANCE_SETTINGS,
   type InstanceCounter,
   type InstanceSettings,

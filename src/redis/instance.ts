@@ -14,6 +14,7 @@ import type { Redis } from "ioredis";
 import { type Env, systemEnv, type Timer } from "../env/index.ts";
 import { CoterieError, throwIfAborted } from "../errors.ts";
 import { Counters, Histogram, publish } from "../observe/index.ts";
+import { numberField, readOptions } from "../options.ts";
 import { abortable, type CallOptions, invalidCall, NO_OPTIONS } from "./calls.ts";
 import { coalesceWrites } from "./coalesce.ts";
 import { type Argument, commandSpec, type CommandSpec, needsOwnConnection, type Reply } from "./commands.ts";
@@ -24,6 +25,7 @@ import { type CommandQueue, readReplies } from "./replies.ts";
 import { checkKeyCount, type Script } from "./script.ts";
 import {
   type CircuitState,
+  type CloseOptions,
   INSTANCE_COUNTERS,
   type InstanceSettings,
   type InstanceState,
@@ -32,6 +34,7 @@ import {
 import { type CommandOwner, isReplyError, WireCommand } from "./wire.ts";
 
 const PING = commandSpec("ping");
+const CLOSE_SHAPE = { graceMs: numberField(1000, { min: 0, max: 2 ** 31 - 1 }) };
 /** The circuit open for this many health checks: the connection itself is suspect, take a new one. */
 const SILENT_CHECKS_MAX = 4;
 
@@ -47,12 +50,15 @@ export class Instance implements CommandOwner {
   readonly #deadlines: Deadlines;
   #state: InstanceState = "connecting";
   #circuit: CircuitState = "closed";
-  #stateSince: number;
   #circuitSince = 0;
+  /** How much the server had said during this handshake, and since when no more. */
+  #handshakeBytes = 0;
+  #handshakeHeardAt = 0;
   #check: Timer | undefined;
   #checkedAt = Number.NEGATIVE_INFINITY;
   #probe: WireCommand | undefined;
   #closing = false;
+  #closed: Promise<void> | undefined;
   #onDrained: (() => void) | undefined;
   #inFlight = 0;
   /** Replies received: the measure of silence. */
@@ -70,12 +76,11 @@ export class Instance implements CommandOwner {
     this.client = target.client;
     this.#settings = settings;
     this.#env = env;
-    this.#stateSince = env.clock.now();
     this.#deadlines = new Deadlines(env, (command) => this.#expire(command));
     this.client.on("error", (error: unknown) => {
       this.#lastError = plainMessage(error);
     });
-    this.client.on("connect", () => this.#coalesce());
+    this.client.on("connect", () => this.#onConnection());
     this.client.on("ready", () => this.#becomeReady());
     this.client.on("close", () => this.#becomeLost());
   }
@@ -189,18 +194,10 @@ export class Instance implements CommandOwner {
     };
   }
 
-  /** Refuses new calls, waits up to `graceMs` for those in flight, and cuts the connection. */
-  async close({ graceMs = 1000 }: { readonly graceMs?: number | undefined } = {}): Promise<void> {
-    if (this.#state === "closed") return;
-    this.#closing = true;
-    if (this.#inFlight > 0 && graceMs > 0) {
-      const drained = new AbortController();
-      this.#onDrained = () => drained.abort();
-      await this.#env.clock.sleep(graceMs, drained.signal).catch((error: unknown) => {
-        if (!CoterieError.is(error, "ABORTED")) throw error;
-      });
-    }
-    this.destroy();
+  /** Refuses new calls, waits up to `graceMs` (default 1,000) for those in flight, and cuts the connection. */
+  close(options: CloseOptions = {}): Promise<void> {
+    this.#closed ??= this.#close(readOptions("close", options, CLOSE_SHAPE).graceMs);
+    return this.#closed;
   }
 
   /** Cuts the connection now; calls in flight fail with an error that says whether they may have run. */
@@ -239,6 +236,18 @@ export class Instance implements CommandOwner {
     return unanswered(this.id, command, "the connection was lost", { reason: "connection" });
   }
 
+  async #close(graceMs: number): Promise<void> {
+    this.#closing = true;
+    if (this.#inFlight > 0 && this.#state !== "closed") {
+      const drained = new AbortController();
+      this.#onDrained = () => drained.abort();
+      await this.#env.clock.sleep(graceMs, drained.signal).catch((error: unknown) => {
+        if (!CoterieError.is(error, "ABORTED")) throw error;
+      });
+    }
+    this.destroy();
+  }
+
   #dispatch(command: WireCommand, deadlineMs: number): void {
     this.#inFlight += 1;
     this.#counters.add("sent");
@@ -265,7 +274,9 @@ export class Instance implements CommandOwner {
     );
   }
 
-  #coalesce(): void {
+  #onConnection(): void {
+    this.#handshakeBytes = 0;
+    this.#handshakeHeardAt = this.#env.clock.now();
     const stream: unknown = Reflect.get(this.client, "stream");
     if (isSocket(stream)) coalesceWrites(stream);
   }
@@ -297,7 +308,6 @@ export class Instance implements CommandOwner {
     const from = this.#state;
     if (from === to) return;
     this.#state = to;
-    this.#stateSince = this.#env.clock.now();
     publish("coterie:instance:state", { instance: this.id, from, to, error: this.#lastError });
   }
 
@@ -337,9 +347,18 @@ export class Instance implements CommandOwner {
       this.client.connect().catch((error: unknown) => {
         this.#lastError = plainMessage(error);
       });
-    } else if (now - this.#stateSince > connectDeadlineMs && this.client.status === "connect") {
-      // The server took the connection and then said nothing: ioredis would wait for ever.
-      this.#stateSince = now;
+      return;
+    }
+    if (this.client.status === "connect") this.#checkHandshake(now, connectDeadlineMs);
+  }
+
+  /** A server that took the connection and then says nothing: ioredis would wait for ever. */
+  #checkHandshake(now: number, connectDeadlineMs: number): void {
+    const bytes = (Reflect.get(this.client, "stream") as Partial<Socket> | undefined)?.bytesRead ?? 0;
+    if (bytes !== this.#handshakeBytes) {
+      this.#handshakeBytes = bytes;
+      this.#handshakeHeardAt = now;
+    } else if (now - this.#handshakeHeardAt > connectDeadlineMs) {
       this.#lastError = "the handshake got no answer";
       this.client.disconnect(true);
     }

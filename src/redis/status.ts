@@ -46,3 +46,8 @@ export interface InstanceStatus {
   readonly inFlight: number;
   readonly counters: Readonly<Record<InstanceCounter, number>>;
 }
+
+export interface CloseOptions {
+  /** Milliseconds to wait for calls in flight. Default 1,000; 0 cuts at once. */
+  readonly graceMs?: number | undefined;
+}

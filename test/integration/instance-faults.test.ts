@@ -128,6 +128,19 @@ test("an instance that is paused at start does not hold up the opening", async (
   expect(await instance.call("ping", [])).toBe("PONG");
 });
 
+test("a handshake that gets no answer is given up and tried anew", async () => {
+  await server.pause();
+  const instance = await opened.open(server.url);
+
+  await until("the handshake was given up", () => instance.status().lastError === "the handshake got no answer");
+  const error = await rejection(() => instance.call("ping", []), "UNREACHABLE");
+  await server.resume();
+  await until("it is ready", isReady(instance));
+
+  expect(error.message).toContain("the handshake got no answer");
+  expect(await instance.call("ping", [])).toBe("PONG");
+});
+
 test("a replica answers writes with READONLY and reads as usual", async () => {
   const instance = await opened.open(server.url);
   const { host, port } = redis.instances[1]!;

@@ -192,6 +192,23 @@ test("after close every call fails at once with CLOSED, and what was in flight w
   expect(instance.status().state).toBe("closed");
 });
 
+test("a grace that is no number of milliseconds is refused", async () => {
+  const instance = await opened.open(url);
+
+  await rejection(() => instance.close({ graceMs: -1 }), "INVALID_OPTION");
+
+  expect(await instance.call("ping", [])).toBe("PONG");
+});
+
+test("closing twice at once waits for the same calls in flight", async () => {
+  const instance = await opened.open(url, { deadlineMs: 5000 });
+  const inFlight = instance.call("eval", ["for i = 1, 2e6 do end return 'done'", 0]);
+
+  await Promise.all([instance.close(), instance.close()]);
+
+  expect(await inFlight).toBe("done");
+});
+
 test("status tells who answers and how fast", async () => {
   const instance = await opened.open(url);
 
