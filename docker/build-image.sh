@@ -54,6 +54,7 @@ tar -C "$root" --owner=999 --group=999 -rf "$work/image.tar" ./data
 docker import \
   --change 'EXPOSE 6379' \
   --change 'WORKDIR /data' \
+  --change 'VOLUME /data' \
   --change 'USER redis' \
   --change 'ENV PATH=/usr/bin:/bin' \
   --change 'ENTRYPOINT ["/usr/bin/redis-server"]' \

@@ -281,7 +281,7 @@ async function reachEngine(testcontainers: Testcontainers): Promise<Engine> {
   try {
     return await testcontainers.getContainerRuntimeClient();
   } catch (error) {
-    throw noRedis("no container engine answers, and neither redis-server nor valkey-server was asked for or found", error);
+    throw noRedis("no container engine answers, and no redis-server was found or asked for", error);
   }
 }
 
