@@ -9,7 +9,7 @@ import type { Socket } from "node:net";
 type Chunk = string | Uint8Array;
 
 /** Joined text is sent before the turn ends once it is this long, so that a huge turn does not wait. */
-export const JOINED_CHARS_MAX: number = 1 << 20;
+const JOINED_CHARS_MAX = 1 << 20;
 
 const joined = new WeakSet<Socket>();
 

@@ -67,6 +67,6 @@ export function plainMessage(error: unknown): string {
 }
 
 /** The text without the credentials of any URL in it. */
-export function redact(text: string): string {
+function redact(text: string): string {
   return text.replaceAll(/([a-z][a-z0-9+.-]*:\/\/)\S*@/gi, "$1***@");
 }
