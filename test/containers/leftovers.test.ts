@@ -50,6 +50,7 @@ describe("containers of startRedis", () => {
 
   test("are swept by the next start where the watchdog had no docker command; those of the living stay", async () => {
     const folder = mkdtempSync(join(tmpdir(), "coterie-test-"));
+    onTestFinished(() => rmSync(folder, { recursive: true }));
     symlinkSync("/bin/rm", join(folder, "rm"));
     const [dead, alive] = await Promise.all([startProgram(folder), startProgram(folder)]);
     dead.kill("SIGKILL");
@@ -66,7 +67,6 @@ describe("containers of startRedis", () => {
     await using sweeper = await startRedis({ provider: "container" });
     expect(await containersOf(alive)).toEqual([]);
     expect([group, sweeper].map(({ urls }) => urls.length)).toEqual([1, 1]);
-    rmSync(folder, { recursive: true });
   });
 
   test("of another host are not touched, whatever their owner's number", async () => {
