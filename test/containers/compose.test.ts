@@ -21,8 +21,10 @@ const PROJECT = `${PREFIX}${process.pid}`;
 const HEALTHY_MS_MAX = 60_000;
 
 const runFile = promisify(execFile);
+/** Debian 12 has the first, newer engines the second. */
+const COMPOSE = [["docker-compose"], ["docker", "compose"]];
 const [composeProgram = "", ...composeWords] =
-  spawnSync("docker-compose", ["version"]).status === 0 ? ["docker-compose"] : ["docker", "compose"];
+  COMPOSE.find(([program = "", ...words]) => spawnSync(program, [...words, "version"]).status === 0) ?? [];
 
 let ports: number[];
 let urls: string[];

@@ -60,7 +60,7 @@ export interface Backend {
 
 const ALL_CAPABILITIES: ReadonlySet<RedisCapability> = new Set<RedisCapability>(["kill", "restart", "pause", "output"]);
 
-export class InstanceHandle implements RedisInstanceHandle {
+class InstanceHandle implements RedisInstanceHandle {
   readonly url: string;
   readonly host: string;
   readonly port: number;
