@@ -34,6 +34,7 @@ export interface CoterieErrorOptions {
   readonly retryable?: boolean;
   /** All the numbers and names that the message was made from. Never a password. */
   readonly details?: Readonly<Record<string, unknown>>;
+  /** What was caught and led to this error. */
   readonly cause?: unknown;
 }
 
