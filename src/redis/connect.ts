@@ -53,7 +53,7 @@ const SAFE_OPTIONS: OwnOptions = {
   enableAutoPipelining: false,
   maxLoadingRetryTime: 250,
   retryStrategy: (attempt) => Math.min(2000, 25 * 2 ** Math.min(attempt, 10)),
-  // After a cut there is nothing to wait for.
+  // After a cut there is nothing to wait for, above all not for a server that says nothing.
   disconnectTimeout: 1,
   // Versions of ioredis that cannot choose speak RESP2 anyway.
   protocol: 2,

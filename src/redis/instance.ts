@@ -206,10 +206,7 @@ export class Instance implements CommandOwner {
     this.#closing = true;
     this.#check?.cancel();
     this.#becomeState("closed");
-    const stream: unknown = Reflect.get(this.client, "stream");
     this.client.disconnect();
-    // Without this a server that says nothing would hold the socket for the FIN's answer.
-    if (isDestroyable(stream)) stream.destroy();
     this.#deadlines.close();
   }
 
@@ -399,10 +396,6 @@ function closedError(instance: string): CoterieError {
     retryable: true,
     details: { instance },
   });
-}
-
-function isDestroyable(stream: unknown): stream is { destroy(): void } {
-  return typeof (stream as { destroy?: unknown } | null | undefined)?.destroy === "function";
 }
 
 function isSocket(stream: unknown): stream is Socket {

@@ -100,6 +100,38 @@ test("a paused instance costs the first calls their deadline and later ones noth
   expect(await instance.call("get", ["k"])).toBe("v");
 });
 
+test("the first reply after a pause closes the circuit, on the same connection", async () => {
+  const instance = await opened.open(server.url);
+  await server.pause();
+  await rejection(() => instance.call("get", ["k"]), "NO_ANSWER");
+
+  await server.resume();
+  await until("the circuit is closed", () => instance.circuit === "closed");
+
+  expect(instance.status().counters.connected).toBe(1);
+});
+
+test("a command on a connection that has just broken was not sent, and its error says so", async () => {
+  const instance = await opened.open(server.url);
+  (Reflect.get(instance.client, "stream") as { destroy(): void }).destroy();
+
+  const error = await rejection(() => instance.call("incr", ["k"]), "UNREACHABLE");
+  await until("it is connected anew", () => instance.status().counters.connected === 2);
+
+  expect(error.retryable).toBe(true);
+  expect(await instance.call("get", ["k"])).toBeNull();
+});
+
+test("an instance that was closed stays closed", async () => {
+  const instance = await opened.open(server.url);
+
+  await instance.close();
+  await systemEnv.clock.sleep(300);
+
+  expect(instance.client.status).toBe("end");
+  expect(instance.status().state).toBe("closed");
+});
+
 test("an instance that is paused for long is connected anew and used again when it wakes up", async () => {
   const instance = await opened.open(server.url);
   await server.pause();

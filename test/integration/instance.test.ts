@@ -158,6 +158,7 @@ test("more commands in flight than allowed are refused at once, the others are a
 
 test("an abort ends the wait and leaves the connection in step", async () => {
   const instance = await opened.open(url);
+  await until("idle", () => instance.status().inFlight === 0);
   const aborting = new AbortController();
 
   const aborted = instance.call("incr", ["aborted"], { signal: aborting.signal });
@@ -166,6 +167,7 @@ test("an abort ends the wait and leaves the connection in step", async () => {
 
   expect(error.retryable).toBe(false);
   expect(await instance.call("echo", ["next"])).toBe("next");
+  expect(instance.status().inFlight).toBe(0);
 });
 
 test("a signal that has aborted already sends nothing", async () => {
