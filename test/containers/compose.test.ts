@@ -106,7 +106,11 @@ async function waitUntilHealthy(): Promise<void> {
   for (;;) {
     const healthy = await docker("ps", "-q", ...filter);
     if (healthy.length === 5) return;
-    if (systemEnv.clock.now() > deadline) throw new Error(`${healthy.length} of 5 are healthy after a minute`);
+    if (systemEnv.clock.now() > deadline) {
+      const all = await docker("ps", "-aq", ...filter.slice(0, 2));
+      const states = await docker("inspect", "--format", "{{json .State}}", ...all);
+      throw new Error(`${healthy.length} of 5 are healthy after a minute:\n${states.join("\n")}`);
+    }
     await systemEnv.clock.sleep(200);
   }
 }
