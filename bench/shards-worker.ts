@@ -41,7 +41,8 @@ export const PATHS = {
   "ioredis, by hand, auto-pipelining": (job: Job) => byHand(job, { enableAutoPipelining: true }),
   "ioredis Cluster": (job: Job) => cluster(job, false),
   "ioredis Cluster, auto-pipelining": (job: Job) => cluster(job, true),
-  "nutcracker": async ({ proxyPort }: Job) => one(await plain(proxyPort, { protocol: 2, enableReadyCheck: false, disableClientInfo: true })),
+  nutcracker: async ({ proxyPort }: Job) =>
+    one(await plain(proxyPort, { protocol: 2, enableReadyCheck: false, disableClientInfo: true })),
   "raw RESP client (floor)": rawFloor,
 } satisfies Record<string, (job: Job) => Promise<Target>>;
 

@@ -79,13 +79,25 @@ function report(callers: number, results: Results): void {
     show(summarize(measured.map(({ p50Micros }) => p50Micros)), 0),
     show(summarize(measured.map(({ p99Micros }) => p99Micros)), 0),
   ]);
-  const head = ["path", "CPU µs/command", "CPU to ours", "thousand/s", "ours to its rate", "p50 µs", "p99 µs"];
+  const head = [
+    "path",
+    "CPU µs/command",
+    "CPU to ours",
+    "thousand/s",
+    "ours to its rate",
+    "p50 µs",
+    "p99 µs",
+  ];
   print(table(head, rows));
 }
 
 async function main(): Promise<void> {
   await using servers = await startRedis({ count: 3, provider: "process" });
-  await using masters = await startRedis({ count: 3, provider: "process", config: { "cluster-enabled": "yes" } });
+  await using masters = await startRedis({
+    count: 3,
+    provider: "process",
+    config: { "cluster-enabled": "yes" },
+  });
   const ports = servers.instances.map(({ port }) => port);
   const clusterPorts = masters.instances.map(({ port }) => port);
   await joinCluster(clusterPorts);

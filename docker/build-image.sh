@@ -11,7 +11,8 @@ name=${1:-coterie-redis:local}
 
 for program in redis-server redis-cli busybox docker ldd tar; do
   command -v "$program" >/dev/null || {
-    echo "build-image: $program is missing; type: apt-get install -y redis-server busybox-static docker.io" >&2
+    echo "build-image: $program is missing;" \
+      "type: apt-get install -y redis-server busybox-static docker.io" >&2
     exit 1
   }
 done

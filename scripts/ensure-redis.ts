@@ -18,7 +18,10 @@ const LOOK_SECONDS_MAX = 15;
 const OUTPUT_LINES_SHOWN = 30;
 
 /** The exit code. The machine is asked through its PATH, so that tests can put one of their own there. */
-export async function ensureRedis(say: (line: string) => void, isRoot = process.getuid?.() === 0): Promise<0 | 1> {
+export async function ensureRedis(
+  say: (line: string) => void,
+  isRoot = process.getuid?.() === 0,
+): Promise<0 | 1> {
   const facts = await lookAround(isRoot);
   const plan = planRedis(facts);
   say(plan.say);
@@ -42,7 +45,10 @@ async function lookAround(isRoot: boolean): Promise<Facts> {
     hasSystemd: existsSync("/run/systemd/system"),
   };
   // What comes next takes time and is only asked where it decides.
-  const settled = known.forced === "external" || known.hasUrls || (known.serverPath !== undefined && known.forced !== "container");
+  const settled =
+    known.forced === "external" ||
+    known.hasUrls ||
+    (known.serverPath !== undefined && known.forced !== "container");
   if (settled) return { ...known, containers: "none", hasApt: false, hasBrew: false, rights: "none" };
   return {
     ...known,
@@ -87,7 +93,8 @@ function run({ command: [program = "", ...words], limitSeconds }: Step): Promise
   return new Promise((resolve) => {
     const child = spawn(program, words, { stdio: ["ignore", "pipe", "pipe"], detached: true });
     let output = "";
-    for (const stream of [child.stdout, child.stderr]) stream.on("data", (chunk) => (output += String(chunk)));
+    for (const stream of [child.stdout, child.stderr])
+      stream.on("data", (chunk) => (output += String(chunk)));
     const end = (failure: string | undefined) => {
       limit.cancel();
       resolve({ failure, output });

@@ -39,21 +39,32 @@ export function planRedis(facts: Facts): Plan {
   if (facts.forced === "container") return planContainers(facts);
   if (facts.serverPath !== undefined) return ready(facts.serverPath);
   const containersCount = facts.forced === "";
-  if (containersCount && facts.containers === "image") return ready("containers, as no redis-server is installed");
+  if (containersCount && facts.containers === "image")
+    return ready("containers, as no redis-server is installed");
   if (facts.hasApt && facts.rights !== "none") return planApt(facts);
   if (facts.hasBrew) return planBrew();
-  if (containersCount && facts.containers === "engine") return ready("containers, whose image is pulled first");
-  return stop("there is none on this machine, and installing it needs a password or a package manager", facts);
+  if (containersCount && facts.containers === "engine")
+    return ready("containers, whose image is pulled first");
+  return stop(
+    "there is none on this machine, and installing it needs a password or a package manager",
+    facts,
+  );
 }
 
 function planExternal({ hasUrls }: Facts): Plan {
   if (hasUrls) return ready("the instances in COTERIE_REDIS_URLS");
-  return { kind: "stop", say: "Redis: COTERIE_TEST_REDIS is external, so set COTERIE_REDIS_URLS=redis://host:port" };
+  return {
+    kind: "stop",
+    say: "Redis: COTERIE_TEST_REDIS is external, so set COTERIE_REDIS_URLS=redis://host:port",
+  };
 }
 
 function planContainers(facts: Facts): Plan {
   if (facts.containers !== "none") return ready("containers, as COTERIE_TEST_REDIS says");
-  return { kind: "stop", say: "Redis: COTERIE_TEST_REDIS is container, and no container engine answers `docker info`" };
+  return {
+    kind: "stop",
+    say: "Redis: COTERIE_TEST_REDIS is container, and no container engine answers `docker info`",
+  };
 }
 
 /**
@@ -63,9 +74,21 @@ function planContainers(facts: Facts): Plan {
  */
 function planApt({ rights, hasSystemd }: Facts): Plan {
   const asRoot = rights === "sudo" ? ["sudo", "-n"] : [];
-  const service = (...command: string[]): Step => ({ command: [...asRoot, ...command], mayFail: true, limitSeconds: 60 });
+  const service = (...command: string[]): Step => ({
+    command: [...asRoot, ...command],
+    mayFail: true,
+    limitSeconds: 60,
+  });
   const apt = (mayFail: boolean, limitSeconds: number, ...words: string[]): Step => ({
-    command: [...asRoot, "env", "DEBIAN_FRONTEND=noninteractive", "NEEDRESTART_SUSPEND=1", "apt-get", ...APT_BOUNDS, ...words],
+    command: [
+      ...asRoot,
+      "env",
+      "DEBIAN_FRONTEND=noninteractive",
+      "NEEDRESTART_SUSPEND=1",
+      "apt-get",
+      ...APT_BOUNDS,
+      ...words,
+    ],
     mayFail,
     limitSeconds,
   });
@@ -79,10 +102,17 @@ function planApt({ rights, hasSystemd }: Facts): Plan {
           service("systemctl", "unmask", "--runtime", "redis-server.service"),
           service("systemctl", "disable", "redis-server.service"),
         ]
-      : [service("invoke-rc.d", "--quiet", "redis-server", "stop"), service("update-rc.d", "redis-server", "disable")]),
+      : [
+          service("invoke-rc.d", "--quiet", "redis-server", "stop"),
+          service("update-rc.d", "redis-server", "disable"),
+        ]),
   ];
   const by = rights === "sudo" ? "sudo -n apt-get" : "apt-get";
-  return { kind: "install", say: `Redis: none here, so ${by} installs redis-server, without its service (a minute)`, steps };
+  return {
+    kind: "install",
+    say: `Redis: none here, so ${by} installs redis-server, without its service (a minute)`,
+    steps,
+  };
 }
 
 const APT_BOUNDS = [
@@ -99,7 +129,11 @@ const APT_BOUNDS = [
 function planBrew(): Plan {
   const command = ["env", "HOMEBREW_NO_AUTO_UPDATE=1", "HOMEBREW_NO_ENV_HINTS=1", "brew", "install", "redis"];
   const step: Step = { command, mayFail: false, limitSeconds: 600 };
-  return { kind: "install", say: "Redis: none here, so brew installs it, without its service (some minutes)", steps: [step] };
+  return {
+    kind: "install",
+    say: "Redis: none here, so brew installs it, without its service (some minutes)",
+    steps: [step],
+  };
 }
 
 function ready(what: string): Plan {
@@ -107,7 +141,10 @@ function ready(what: string): Plan {
 }
 
 /** The last words of every plan that cannot go on; also used when an installation fails. */
-export function stop(why: string, { installCommand }: Pick<Facts, "installCommand">): Plan & { readonly kind: "stop" } {
+export function stop(
+  why: string,
+  { installCommand }: Pick<Facts, "installCommand">,
+): Plan & { readonly kind: "stop" } {
   const elsewhere = "Or use instances that run already: COTERIE_REDIS_URLS=redis://host:port";
   return { kind: "stop", say: `Redis: ${why}.\nType:\n\n    ${installCommand}\n\n${elsewhere}` };
 }

@@ -34,7 +34,11 @@ const SHAPE = {
   ),
   instances: valueField<readonly InstanceInput[]>([], "a list", Array.isArray),
   shards: valueField<CoterieOptions["shards"]>(undefined, "an object", (value) => typeof value === "object"),
-  signal: valueField<AbortSignal | undefined>(undefined, "an AbortSignal", (value) => value instanceof AbortSignal),
+  signal: valueField<AbortSignal | undefined>(
+    undefined,
+    "an AbortSignal",
+    (value) => value instanceof AbortSignal,
+  ),
 };
 
 /** What `openCoterie` gives out. */

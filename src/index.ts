@@ -40,4 +40,13 @@ export { CoterieError, type CoterieErrorOptions, ERROR_CODES, type ErrorCode } f
 // What the package tells observers over node:diagnostics_channel.
 export type { ChannelName, HistogramSnapshot, Messages } from "./observe/index.ts";
 // Time and chance as arguments; `systemEnv` is the real ones.
-export { type Clock, type Env, type Random, sleepOn, systemEnv, type Timer, type TimerOptions, type Timers } from "./env/index.ts";
+export {
+  type Clock,
+  type Env,
+  type Random,
+  sleepOn,
+  systemEnv,
+  type Timer,
+  type TimerOptions,
+  type Timers,
+} from "./env/index.ts";

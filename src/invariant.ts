@@ -14,5 +14,9 @@ export function invariant(
   details?: Readonly<Record<string, unknown>>,
 ): asserts condition {
   if (condition) return;
-  throw new CoterieError("INVARIANT", `broken invariant: ${sentence}`, details === undefined ? {} : { details });
+  throw new CoterieError(
+    "INVARIANT",
+    `broken invariant: ${sentence}`,
+    details === undefined ? {} : { details },
+  );
 }

@@ -16,7 +16,10 @@ type Values<S extends Shape> = { readonly [K in keyof S]: S[K] extends Field<inf
 
 /** The options of `where` with defaults filled in; throws INVALID_OPTION for anything else. */
 export function readOptions<S extends Shape>(where: string, received: unknown, shape: S): Values<S> {
-  if (received !== undefined && (typeof received !== "object" || received === null || Array.isArray(received))) {
+  if (
+    received !== undefined &&
+    (typeof received !== "object" || received === null || Array.isArray(received))
+  ) {
     throw new CoterieError("INVALID_OPTION", `${where}: options must be an object, got ${quote(received)}`);
   }
   const given = (received ?? {}) as Readonly<Record<string, unknown>>;
@@ -45,9 +48,11 @@ export function readOptions<S extends Shape>(where: string, received: unknown, s
 
 /** The error for one option; `value` is quoted, so never call this with a secret. */
 export function invalidOption(where: string, name: string, needed: string, value: unknown): CoterieError {
-  return new CoterieError("INVALID_OPTION", `${where}: option ${name} must be ${needed}, got ${quote(value)}`, {
-    details: { option: name, needed },
-  });
+  return new CoterieError(
+    "INVALID_OPTION",
+    `${where}: option ${name} must be ${needed}, got ${quote(value)}`,
+    { details: { option: name, needed } },
+  );
 }
 
 export interface NumberBounds {
@@ -74,7 +79,9 @@ export function oneOfField<const T extends string>(choices: readonly T[], fallba
   return {
     fallback,
     needed: (value) =>
-      choices.includes(value as T) ? undefined : `one of ${choices.map((choice) => quote(choice)).join(", ")}`,
+      choices.includes(value as T)
+        ? undefined
+        : `one of ${choices.map((choice) => quote(choice)).join(", ")}`,
   };
 }
 
@@ -85,7 +92,8 @@ export function valueField<T>(fallback: T, needed: string, holds: (value: unknow
 
 function numberNeeded(value: unknown, { min, max = Number.MAX_SAFE_INTEGER, integer = true }: NumberBounds) {
   const kind = integer ? "an integer" : "a number";
-  const needed = max === Number.MAX_SAFE_INTEGER ? `${kind} of at least ${min}` : `${kind} from ${min} to ${max}`;
+  const needed =
+    max === Number.MAX_SAFE_INTEGER ? `${kind} of at least ${min}` : `${kind} from ${min} to ${max}`;
   if (typeof value !== "number" || !Number.isFinite(value)) return needed;
   if (integer && !Number.isInteger(value)) return needed;
   return value < min || value > max ? needed : undefined;

@@ -28,7 +28,9 @@ export async function startNutcracker(serverPorts: readonly number[]): Promise<N
   };
   const file = join(folder, "nutcracker.yml");
   await writeFile(file, toYaml(config));
-  const child = spawn("nutcracker", ["-c", file, "-s", String(statsPort), "-a", "127.0.0.1"], { stdio: "ignore" });
+  const child = spawn("nutcracker", ["-c", file, "-s", String(statsPort), "-a", "127.0.0.1"], {
+    stdio: "ignore",
+  });
   const exited = once(child, "exit");
   const stop = async (): Promise<void> => {
     child.kill("SIGKILL");

@@ -25,7 +25,8 @@ export function show({ median, min, max }: Sample, digits = 2): string {
 export function machine(): string {
   const cores = cpus();
   const memory = Math.round(totalmem() / 2 ** 30);
-  return `${cores.length} x ${cores[0]?.model.trim() ?? "unknown CPU"}, ${memory} GiB, Node ${process.version}`;
+  const model = cores[0]?.model.trim() ?? "unknown CPU";
+  return `${cores.length} x ${model}, ${memory} GiB, Node ${process.version}`;
 }
 
 export function table(head: readonly string[], rows: readonly (readonly string[])[]): string {

@@ -7,9 +7,16 @@ import { inspect } from "node:util";
 import { CoterieError } from "../../src/index.ts";
 
 /** The options as a plain record; throws for anything that is no object or has an unknown name. */
-export function readRecord(where: string, received: unknown, known: readonly string[]): Record<string, unknown> {
+export function readRecord(
+  where: string,
+  received: unknown,
+  known: readonly string[],
+): Record<string, unknown> {
   if (typeof received !== "object" || received === null || Array.isArray(received)) {
-    throw new CoterieError("INVALID_OPTION", `${where}: options must be an object, got ${describe(received)}`);
+    throw new CoterieError(
+      "INVALID_OPTION",
+      `${where}: options must be an object, got ${describe(received)}`,
+    );
   }
   const unknown = Object.keys(received).find((name) => !known.includes(name));
   if (unknown === undefined) return received as Record<string, unknown>;
@@ -21,11 +28,19 @@ export function readRecord(where: string, received: unknown, known: readonly str
 }
 
 /** Throws INVALID_OPTION unless `holds`. */
-export function requireOption(where: string, name: string, needed: string, value: unknown, holds: boolean): void {
+export function requireOption(
+  where: string,
+  name: string,
+  needed: string,
+  value: unknown,
+  holds: boolean,
+): void {
   if (holds) return;
-  throw new CoterieError("INVALID_OPTION", `${where}: option ${name} must be ${needed}, got ${describe(value)}`, {
-    details: { option: name, needed },
-  });
+  throw new CoterieError(
+    "INVALID_OPTION",
+    `${where}: option ${name} must be ${needed}, got ${describe(value)}`,
+    { details: { option: name, needed } },
+  );
 }
 
 /** Short, on one line, and without running any code of the value's. */

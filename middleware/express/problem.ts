@@ -33,8 +33,16 @@ const AWAY: Wording = [
   "A part of the data cannot be reached",
   "The part of the data that this request needs cannot be reached now. Other parts are not affected.",
 ];
-const BUSY: Wording = [503, "A part of the data is busy", "The part of the data that this request needs cannot take it now."];
-const UNKNOWN: Wording = [500, "The request failed", "The request failed for a reason that asking again does not change."];
+const BUSY: Wording = [
+  503,
+  "A part of the data is busy",
+  "The part of the data that this request needs cannot take it now.",
+];
+const UNKNOWN: Wording = [
+  500,
+  "The request failed",
+  "The request failed for a reason that asking again does not change.",
+];
 
 const WORDINGS: Readonly<Partial<Record<ProblemCode, Wording>>> = {
   MISSING_KEY: [
@@ -45,11 +53,16 @@ const WORDINGS: Readonly<Partial<Record<ProblemCode, Wording>>> = {
   UNREACHABLE: AWAY,
   CIRCUIT_OPEN: AWAY,
   PARTIAL: AWAY,
-  NO_ANSWER: [503, "A part of the data did not answer", "The part of the data that this request needs did not answer in time."],
+  NO_ANSWER: [
+    503,
+    "A part of the data did not answer",
+    "The part of the data that this request needs did not answer in time.",
+  ],
   MAYBE_APPLIED: [
     503,
     "A part of the data did not answer",
-    "The part of the data that this request changes did not answer in time. The change may or may not have been made.",
+    "The part of the data that this request changes did not answer in time. " +
+      "The change may or may not have been made.",
   ],
   OVERLOADED: BUSY,
   LOADING: BUSY,
@@ -95,7 +108,8 @@ export function answerFor(error: CoterieError, { method = "GET" }: Pick<Incoming
   const safe = error.code !== "MAYBE_APPLIED" || IDEMPOTENT.has(method);
   if (problem.status !== 503 || !safe) return { problem, retryAfterSeconds: undefined };
   const { retryAfterMs } = error.details;
-  const ms = typeof retryAfterMs === "number" && Number.isFinite(retryAfterMs) ? retryAfterMs : RETRY_AFTER_MS;
+  const ms =
+    typeof retryAfterMs === "number" && Number.isFinite(retryAfterMs) ? retryAfterMs : RETRY_AFTER_MS;
   return { problem, retryAfterSeconds: Math.max(1, Math.ceil(ms / 1000)) };
 }
 

@@ -71,7 +71,12 @@ const KEY_BYTES_MAX = 1024;
 /** Puts the owner of the request's key on `req.coterie.shard`, or answers with a problem. */
 export function shard(coterie: Pick<Coterie, "shards">, options: ShardOptions): RequestHandler {
   requireCoterie(coterie);
-  const { key: keyOf, keyBytesMax = KEY_BYTES_MAX, unavailable = "refuse", onProblem } = readShardOptions(options);
+  const {
+    key: keyOf,
+    keyBytesMax = KEY_BYTES_MAX,
+    unavailable = "refuse",
+    onProblem,
+  } = readShardOptions(options);
   const refuses = unavailable === "refuse" && coterie.shards.purpose === "store";
   return (req, res, next) => {
     let refusal: Answer | undefined;
@@ -123,7 +128,8 @@ export function problems(options: ProblemsOptions = {}): ErrorRequestHandler {
 function keyRefusal(key: unknown, keyBytesMax: number): Answer | undefined {
   if (key === undefined || key === null || key === "") return missingKey();
   if (key instanceof Promise) throw promiseKey(key);
-  if (typeof key !== "string" && !(key instanceof Uint8Array)) return invalidKey("The key must be text or bytes.");
+  if (typeof key !== "string" && !(key instanceof Uint8Array))
+    return invalidKey("The key must be text or bytes.");
   if (key.length === 0) return missingKey();
   if (key.length <= keyBytesMax && Buffer.byteLength(key) <= keyBytesMax) return undefined;
   return invalidKey(`The key must not be longer than ${keyBytesMax} bytes.`);
@@ -134,7 +140,8 @@ function promiseKey(key: Promise<unknown>): CoterieError {
   void Promise.allSettled([key]);
   return new CoterieError(
     "INVALID_ARGUMENT",
-    "shard: option key must return a key, got a promise; find out what it needs in a middleware before this one",
+    "shard: option key must return a key, got a promise; " +
+      "find out what it needs in a middleware before this one",
   );
 }
 
@@ -168,7 +175,10 @@ async function answerOwn(own: () => unknown, next: NextFunction): Promise<void> 
 function requireCoterie(coterie: unknown): void {
   const shards = (coterie as Partial<Coterie> | null | undefined)?.shards;
   if (typeof shards?.for === "function") return;
-  throw new CoterieError("INVALID_ARGUMENT", `shard: the first parameter must be a coterie, got ${describe(coterie)}`);
+  throw new CoterieError(
+    "INVALID_ARGUMENT",
+    `shard: the first parameter must be a coterie, got ${describe(coterie)}`,
+  );
 }
 
 function readShardOptions(received: unknown): ShardOptions {
@@ -177,12 +187,11 @@ function readShardOptions(received: unknown): ShardOptions {
   const require = (name: keyof ShardOptions, needed: string, holds: boolean) =>
     requireOption("shard", name, needed, given[name], holds);
   require("key", "a function from the request to its key", typeof key === "function");
-  require(
-    "keyBytesMax",
-    "an integer of at least 1",
-    keyBytesMax === undefined || (Number.isSafeInteger(keyBytesMax) && (keyBytesMax as number) >= 1),
-  );
-  require("unavailable", '"refuse" or "pass"', [undefined, "refuse", "pass"].includes(unavailable as undefined));
+  require("keyBytesMax", "an integer of at least 1", keyBytesMax === undefined ||
+    (Number.isSafeInteger(keyBytesMax) && (keyBytesMax as number) >= 1));
+  require("unavailable", '"refuse" or "pass"', [undefined, "refuse", "pass"].includes(
+    unavailable as undefined,
+  ));
   require("onProblem", "a function", onProblem === undefined || typeof onProblem === "function");
   return given as unknown as ShardOptions;
 }
@@ -190,6 +199,12 @@ function readShardOptions(received: unknown): ShardOptions {
 function readProblemsOptions(received: unknown): ProblemsOptions {
   const given = readRecord("problems", received, PROBLEMS_OPTIONS);
   const { onError } = given;
-  requireOption("problems", "onError", "a function", onError, onError === undefined || typeof onError === "function");
+  requireOption(
+    "problems",
+    "onError",
+    "a function",
+    onError,
+    onError === undefined || typeof onError === "function",
+  );
   return given;
 }

@@ -17,12 +17,16 @@ export interface Messages {
   /** A shard's circuit breaker changed. */
   "coterie:shard:circuit": { readonly instance: string; readonly from: string; readonly to: string };
   /** An instance came back under another run id: what it held may be gone. */
-  "coterie:instance:restarted": { readonly instance: string; readonly runId: string; readonly runIdBefore: string };
+  "coterie:instance:restarted": {
+    readonly instance: string;
+    readonly runId: string;
+    readonly runIdBefore: string;
+  };
 }
 
 export type ChannelName = keyof Messages;
 
-/** Publishes to the channel's subscribers, if there are any; a subscriber that throws cannot stop the caller. */
+/** Publishes to the channel's subscribers, if any; a subscriber that throws cannot stop the caller. */
 export function publish<Name extends ChannelName>(name: Name, message: Messages[Name]): void {
   const target = channel(name);
   if (target.hasSubscribers) target.publish(message);

@@ -17,7 +17,11 @@ const MICROSECONDS = 1000;
 const MICROSECONDS_MAX = 3_600_000_000;
 
 export class Histogram {
-  readonly #recorded: RecordableHistogram = createHistogram({ lowest: 1, highest: MICROSECONDS_MAX, figures: 3 });
+  readonly #recorded: RecordableHistogram = createHistogram({
+    lowest: 1,
+    highest: MICROSECONDS_MAX,
+    figures: 3,
+  });
 
   /** Values below a microsecond count as one, values above an hour as an hour. */
   record(ms: number): void {

@@ -45,7 +45,10 @@ function invalidOptions(spec: CommandSpec, options: CallOptions): CoterieError |
     );
   }
   const { deadlineMs, signal, reply } = options;
-  if (deadlineMs !== undefined && !(typeof deadlineMs === "number" && deadlineMs > 0 && deadlineMs < 2 ** 31)) {
+  if (
+    deadlineMs !== undefined &&
+    !(typeof deadlineMs === "number" && deadlineMs > 0 && deadlineMs < 2 ** 31)
+  ) {
     return invalidOption(what, "deadlineMs", "a number above 0 and below 2^31", deadlineMs);
   }
   if (reply !== undefined && reply !== "text" && reply !== "bytes") {

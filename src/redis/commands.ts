@@ -19,13 +19,13 @@ export interface CommandSpec {
 }
 
 const READ_ONLY = [
-  "bitcount bitfield_ro bitpos dbsize dump echo eval_ro evalsha_ro exists expiretime fcall_ro geodist geohash",
-  "geopos georadius_ro georadiusbymember_ro geosearch get getbit getrange hexists hget hgetall hkeys hlen hmget",
-  "hrandfield hscan hstrlen hvals info keys lastsave lcs lindex llen lolwut lpos lrange memory mget object",
-  "pexpiretime pfcount ping pttl randomkey role scan scard sdiff sinter sintercard sismember slowlog smembers",
-  "smismember sort_ro srandmember sscan strlen substr sunion time ttl type xinfo xlen xpending xrange xrevrange",
-  "zcard zcount zdiff zinter zintercard zlexcount zmscore zrandmember zrange zrangebylex zrangebyscore zrank",
-  "zrevrange zrevrangebylex zrevrangebyscore zrevrank zscan zscore zunion",
+  "bitcount bitfield_ro bitpos dbsize dump echo eval_ro evalsha_ro exists expiretime fcall_ro geodist",
+  "geohash geopos georadius_ro georadiusbymember_ro geosearch get getbit getrange hexists hget hgetall",
+  "hkeys hlen hmget hrandfield hscan hstrlen hvals info keys lastsave lcs lindex llen lolwut lpos lrange",
+  "memory mget object pexpiretime pfcount ping pttl randomkey role scan scard sdiff sinter sintercard",
+  "sismember slowlog smembers smismember sort_ro srandmember sscan strlen substr sunion time ttl type xinfo",
+  "xlen xpending xrange xrevrange zcard zcount zdiff zinter zintercard zlexcount zmscore zrandmember zrange",
+  "zrangebylex zrangebyscore zrank zrevrange zrevrangebylex zrevrangebyscore zrevrank zscan zscore zunion",
 ]
   .join(" ")
   .split(" ");
@@ -34,8 +34,8 @@ const READ_ONLY = [
 const NEEDS_OWN_CONNECTION = new Set(
   [
     "auth blmove blmpop blpop brpop brpoplpush bzmpop bzpopmax bzpopmin discard exec hello monitor multi",
-    "psubscribe psync punsubscribe quit reset select ssubscribe subscribe sunsubscribe swapdb sync unsubscribe",
-    "unwatch wait waitaof watch",
+    "psubscribe psync punsubscribe quit reset select ssubscribe subscribe sunsubscribe swapdb sync",
+    "unsubscribe unwatch wait waitaof watch",
   ]
     .join(" ")
     .split(" "),

@@ -75,7 +75,11 @@ const INSTANCE_SHAPE = {
 
 /** Checks one element of an `instances` option; `place` names it in errors. Opens no connection. */
 export function readTarget(place: string, input: InstanceInput, connectDeadlineMs: number): Target {
-  const { id, url, options, client, weight, zone } = readOptions(place, longForm(place, input), INSTANCE_SHAPE);
+  const { id, url, options, client, weight, zone } = readOptions(
+    place,
+    longForm(place, input),
+    INSTANCE_SHAPE,
+  );
   const given = [url, options, client].filter((source) => source !== undefined).length;
   if (given !== 1) {
     throw new CoterieError(
@@ -140,7 +144,12 @@ function checkUrl(place: string, url: string): string {
     throw invalidOption(place, "url", needed, withoutCredentials(url));
   }
   if (!/^(\/\d*)?$/.test(pathname)) {
-    throw invalidOption(place, "url", "a URL whose path is a database number, if any", withoutCredentials(url));
+    throw invalidOption(
+      place,
+      "url",
+      "a URL whose path is a database number, if any",
+      withoutCredentials(url),
+    );
   }
   return url;
 }

@@ -127,7 +127,8 @@ export class Instance implements CommandOwner {
       return Promise.reject(
         new CoterieError(
           "INVALID_ARGUMENT",
-          `${spec.name.toUpperCase()} blocks or changes a connection that others share; give it a client of its own`,
+          `${spec.name.toUpperCase()} blocks or changes a connection that others share; ` +
+            "give it a client of its own",
           { retryable: true, details: { command: spec.name } },
         ),
       );
@@ -148,12 +149,18 @@ export class Instance implements CommandOwner {
     const suffix = script.readOnly ? "_ro" : "";
     const rest = [keys.length, ...keys, ...args];
     try {
-      return await this.send(commandSpec(`evalsha${suffix}`), [script.sha, ...rest], { ...options, deadlineMs });
+      return await this.send(commandSpec(`evalsha${suffix}`), [script.sha, ...rest], {
+        ...options,
+        deadlineMs,
+      });
     } catch (error) {
       if (!CoterieError.is(error, "REPLY_ERROR") || error.details["reply"] !== "NOSCRIPT") throw error;
       this.#counters.add("scriptsSent");
       const leftMs = Math.max(1, deadlineMs - (this.#env.clock.now() - startedAt));
-      return this.send(commandSpec(`eval${suffix}`), [script.source, ...rest], { ...options, deadlineMs: leftMs });
+      return this.send(commandSpec(`eval${suffix}`), [script.source, ...rest], {
+        ...options,
+        deadlineMs: leftMs,
+      });
     }
   }
 
@@ -171,11 +178,12 @@ export class Instance implements CommandOwner {
     if (this.#closing) return closedError(this.id);
     if (this.#state !== "ready") return unreachable(this.id, this.#state, this.#lastError);
     if (this.#circuit === "open") return this.#circuitError();
-    if (this.#inFlight < this.#settings.inFlightMax) return undefined;
+    const { inFlightMax } = this.#settings;
+    if (this.#inFlight < inFlightMax) return undefined;
     return new CoterieError(
       "OVERLOADED",
-      `instance "${this.id}" has ${this.#inFlight} commands in flight, ${this.#settings.inFlightMax} are allowed`,
-      { retryable: true, details: { instance: this.id, inFlightMax: this.#settings.inFlightMax } },
+      `instance "${this.id}" has ${this.#inFlight} commands in flight, ${inFlightMax} are allowed`,
+      { retryable: true, details: { instance: this.id, inFlightMax } },
     );
   }
 
@@ -194,7 +202,7 @@ export class Instance implements CommandOwner {
     };
   }
 
-  /** Refuses new calls, waits up to `graceMs` (default 1,000) for those in flight, and cuts the connection. */
+  /** Refuses new calls, waits up to `graceMs` (default 1,000) for those in flight, and cuts. */
   close(options: CloseOptions = {}): Promise<void> {
     this.#closed ??= this.#close(readOptions("close", options, CLOSE_SHAPE).graceMs);
     return this.#closed;

@@ -21,7 +21,7 @@ export class WireCommand {
   readonly args: readonly Argument[];
   readonly promise: Promise<Reply>;
   readonly bytesWanted: boolean;
-  /** Monotonic time at which the caller gets an answer at the latest; a whole number, which costs no allocation. */
+  /** Monotonic time of the caller's answer at the latest; a whole number, which costs no allocation. */
   deadlineAt = 0;
   /** How many replies the instance had received when this was sent. */
   repliesBefore = 0;

@@ -201,7 +201,10 @@ function setFlags({ ttlMs, keepTtl, when }: SetOptions): Argument[] {
   const flags: Argument[] = [];
   if (ttlMs !== undefined) {
     if (!Number.isSafeInteger(ttlMs) || ttlMs < 1) {
-      throw new CoterieError("INVALID_OPTION", `set: ttlMs must be an integer of at least 1, got ${quote(ttlMs)}`);
+      throw new CoterieError(
+        "INVALID_OPTION",
+        `set: ttlMs must be an integer of at least 1, got ${quote(ttlMs)}`,
+      );
     }
     if (keepTtl === true) {
       throw new CoterieError("INVALID_OPTION", "set: ttlMs and keepTtl exclude each other");

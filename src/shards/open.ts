@@ -47,7 +47,11 @@ const SHAPE = {
   inFlightMax: numberField(DEFAULT_INSTANCE_SETTINGS.inFlightMax, { min: 1 }),
   healthMs: numberField(DEFAULT_INSTANCE_SETTINGS.healthMs, { min: 20, max: TIMER_MS_MAX }),
   shareRatioMax: numberField(SHARE_RATIO_MAX, { min: 1, integer: false }),
-  signal: valueField<AbortSignal | undefined>(undefined, "an AbortSignal", (value) => value instanceof AbortSignal),
+  signal: valueField<AbortSignal | undefined>(
+    undefined,
+    "an AbortSignal",
+    (value) => value instanceof AbortSignal,
+  ),
   env: valueField<Env>(systemEnv, "an Env", (value) => typeof value === "object" && value !== null),
 };
 
@@ -73,7 +77,10 @@ export async function openShards(options: ShardsOptions): Promise<Shards> {
 
 function createInstances(inputs: readonly InstanceInput[], settings: InstanceSettings, env: Env): Instance[] {
   if (inputs.length === 0) {
-    throw new CoterieError("INVALID_OPTION", "openShards: option instances must have at least one element, got none");
+    throw new CoterieError(
+      "INVALID_OPTION",
+      "openShards: option instances must have at least one element, got none",
+    );
   }
   const instances: Instance[] = [];
   const seen = new Set<string>();

@@ -277,10 +277,11 @@ class RoutedShards implements ShardsCore {
 
   #split(command: string, keys: readonly Key[]): Part[] {
     if (!Array.isArray(keys) || keys.length === 0) {
-      throw new CoterieError("INVALID_ARGUMENT", `${command}: needs a list of at least one key, got ${quote(keys)}`, {
-        retryable: true,
-        details: { command },
-      });
+      throw new CoterieError(
+        "INVALID_ARGUMENT",
+        `${command}: needs a list of at least one key, got ${quote(keys)}`,
+        { retryable: true, details: { command } },
+      );
     }
     return split(keys, (key) => this.#pickIndex(key));
   }

@@ -1,4 +1,4 @@
-/** For tests, of coterie's users too: real Redis that is gone afterwards; time and chance that a seed replays. */
+/** For tests, of users too: real Redis that is gone afterwards; time and chance that a seed replays. */
 export { findRedisServer, redisInstallCommand } from "./redis/find.ts";
 export type {
   RedisCapability,

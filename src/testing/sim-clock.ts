@@ -102,7 +102,8 @@ export class SimClock implements Clock, Timers {
 
   /** The wall clock alone leaps, forward or back, as when somebody sets it. No timer fires. */
   leapWall(ms: number): void {
-    if (!Number.isFinite(ms)) throw new CoterieError("INVALID_ARGUMENT", `leapWall: ${ms} is not a number of milliseconds`);
+    if (!Number.isFinite(ms))
+      throw new CoterieError("INVALID_ARGUMENT", `leapWall: ${ms} is not a number of milliseconds`);
     this.#wallAheadMs += ms;
   }
 
@@ -152,7 +153,10 @@ export class SimClock implements Clock, Timers {
     for (let next = this.#popDue(targetMs); next !== undefined; next = this.#popDue(targetMs)) {
       atThisInstant = next.dueMs > this.#nowMs ? 1 : atThisInstant + 1;
       if (atThisInstant > TIMERS_PER_INSTANT_MAX) {
-        throw new CoterieError("INVARIANT", `more than ${TIMERS_PER_INSTANT_MAX} timers fired without time going on`);
+        throw new CoterieError(
+          "INVARIANT",
+          `more than ${TIMERS_PER_INSTANT_MAX} timers fired without time going on`,
+        );
       }
       this.#nowMs = next.dueMs;
       this.#fire(next);
@@ -187,7 +191,9 @@ function requireWait(method: string, ms: number): number {
 
 function invalidWait(method: string, ms: number): CoterieError {
   const least = method === "every" ? "above 0" : "from 0";
-  return new CoterieError("INVALID_ARGUMENT", `${method}: a wait is ${least} to ${WAIT_MS_MAX} ms, got ${ms}`, {
-    details: { ms },
-  });
+  return new CoterieError(
+    "INVALID_ARGUMENT",
+    `${method}: a wait is ${least} to ${WAIT_MS_MAX} ms, got ${ms}`,
+    { details: { ms } },
+  );
 }

@@ -46,7 +46,13 @@ afterAll(async () => {
 
 describe("docker/compose.yaml", () => {
   test("brings up five instances, each on its port of loopback and no other address", async () => {
-    const published = await docker("ps", "--filter", `label=${PROJECT_LABEL}=${PROJECT}`, "--format", "{{.Ports}}");
+    const published = await docker(
+      "ps",
+      "--filter",
+      `label=${PROJECT_LABEL}=${PROJECT}`,
+      "--format",
+      "{{.Ports}}",
+    );
 
     expect(published.toSorted()).toEqual(ports.map((port) => `127.0.0.1:${port}->6379/tcp`).toSorted());
   });
@@ -72,7 +78,11 @@ describe("docker/compose.yaml", () => {
     const demo = `${ROOT}.build/examples/demo/main.js`;
     const environment = { ...process.env, COTERIE_REDIS_URLS: urls.join(",") };
 
-    const { stdout } = await runFile(process.execPath, [demo, "--once"], { cwd: ROOT, env: environment, timeout: 90_000 });
+    const { stdout } = await runFile(process.execPath, [demo, "--once"], {
+      cwd: ROOT,
+      env: environment,
+      timeout: 90_000,
+    });
 
     expect(stdout.length).toBeGreaterThan(0);
   });
@@ -89,7 +99,9 @@ describe("docker/compose.yaml", () => {
 });
 
 async function compose(project: string, ...words: string[]): Promise<void> {
-  const chosen = Object.fromEntries((ports ?? []).map((port, at) => [`COTERIE_REDIS_PORT_${at + 1}`, String(port)]));
+  const chosen = Object.fromEntries(
+    (ports ?? []).map((port, at) => [`COTERIE_REDIS_PORT_${at + 1}`, String(port)]),
+  );
   const all = [...composeWords, "-p", project, "-f", `${ROOT}docker/compose.yaml`, ...words];
   await runFile(composeProgram, all, { env: { ...process.env, ...chosen }, timeout: 120_000 });
 }
@@ -119,7 +131,9 @@ async function waitUntilHealthy(): Promise<void> {
 async function sweep(): Promise<void> {
   const format = ["--filter", `label=${PROJECT_LABEL}`, "--format", `{{.Label "${PROJECT_LABEL}"}}`];
   const names = [...(await docker("ps", "-a", ...format)), ...(await docker("network", "ls", ...format))];
-  const dead = new Set(names.filter((name) => name.startsWith(PREFIX) && !isAlive(name.slice(PREFIX.length))));
+  const dead = new Set(
+    names.filter((name) => name.startsWith(PREFIX) && !isAlive(name.slice(PREFIX.length))),
+  );
   for (const project of dead) await compose(project, "down", "-v");
 }
 
@@ -127,7 +141,9 @@ function isAlive(pid: string): boolean {
   return spawnSync("kill", ["-0", pid]).status === 0;
 }
 
-async function examine(url: string): Promise<{ runId: string; info: string; config: Record<string, string> }> {
+async function examine(
+  url: string,
+): Promise<{ runId: string; info: string; config: Record<string, string> }> {
   const redis = new Redis(url, { protocol: 2, lazyConnect: true, retryStrategy: () => null });
   redis.on("error", () => undefined);
   try {

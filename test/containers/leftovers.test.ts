@@ -70,7 +70,12 @@ describe("containers of startRedis", () => {
   });
 
   test("of another host are not touched, whatever their owner's number", async () => {
-    const labels = ["--label", "coterie.testing=redis", "--label", "coterie.testing.owner=elsewhere/999999/1"];
+    const labels = [
+      "--label",
+      "coterie.testing=redis",
+      "--label",
+      "coterie.testing.owner=elsewhere/999999/1",
+    ];
     const [id = ""] = await docker("create", ...labels, IMAGE);
 
     await using group = await startRedis({ provider: "container" });

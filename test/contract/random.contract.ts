@@ -52,7 +52,8 @@ export function randomContract(name: string, make: () => Random): void {
     test("hex(bytes) is two lower-case digits a byte, and two draws differ", () => {
       const random = make();
 
-      for (const bytes of [1, 3, 4, 16, 33]) expect(random.hex(bytes)).toMatch(new RegExp(`^[0-9a-f]{${bytes * 2}}$`));
+      for (const bytes of [1, 3, 4, 16, 33])
+        expect(random.hex(bytes)).toMatch(new RegExp(`^[0-9a-f]{${bytes * 2}}$`));
       expect(random.hex(16)).not.toBe(random.hex(16));
     });
 

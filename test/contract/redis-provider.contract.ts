@@ -8,7 +8,12 @@ import { Redis } from "ioredis";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 
 import { systemEnv } from "../../src/index.ts";
-import type { RedisCapability, RedisConfig, RedisGroup, RedisInstanceHandle } from "../../src/testing/index.ts";
+import type {
+  RedisCapability,
+  RedisConfig,
+  RedisGroup,
+  RedisInstanceHandle,
+} from "../../src/testing/index.ts";
 
 export interface ProviderUnderTest {
   readonly name: string;
@@ -142,7 +147,14 @@ function faultContract(instances: () => [RedisInstanceHandle, RedisInstanceHandl
   test("orders given at once are carried out one after the other", async () => {
     const [first] = instances();
 
-    await Promise.all([first.kill(), first.restart(), first.kill(), first.restart(), first.pause(), first.resume()]);
+    await Promise.all([
+      first.kill(),
+      first.restart(),
+      first.kill(),
+      first.restart(),
+      first.pause(),
+      first.resume(),
+    ]);
 
     expect(await command(first.url, "PING")).toBe("PONG");
   });
@@ -208,7 +220,10 @@ function configContract(start: ProviderUnderTest["start"]): void {
 
     expect(await command(url, "CONFIG", "GET", "save")).toEqual(["save", ""]);
     expect(await command(url, "CONFIG", "GET", "appendonly")).toEqual(["appendonly", "no"]);
-    expect(await command(url, "CONFIG", "GET", "maxmemory-policy")).toEqual(["maxmemory-policy", "allkeys-lru"]);
+    expect(await command(url, "CONFIG", "GET", "maxmemory-policy")).toEqual([
+      "maxmemory-policy",
+      "allkeys-lru",
+    ]);
     expect(await command(url, "CONFIG", "GET", "maxmemory")).toEqual(["maxmemory", "52428800"]);
   });
 
@@ -268,7 +283,12 @@ interface Client extends AsyncDisposable {
 }
 
 async function openClient(url: string): Promise<Client> {
-  const safe = { lazyConnect: true, retryStrategy: () => null, maxRetriesPerRequest: 0, enableReadyCheck: false };
+  const safe = {
+    lazyConnect: true,
+    retryStrategy: () => null,
+    maxRetriesPerRequest: 0,
+    enableReadyCheck: false,
+  };
   const redis = new Redis(url, { ...safe, protocol: 2 });
   // A lost connection rejects the command that waits for it; the event says the same once more.
   redis.on("error", () => undefined);

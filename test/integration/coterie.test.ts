@@ -43,7 +43,11 @@ test.each<[string, object, RegExp]>([
   ["a name with a brace", { name: "a{b}", instances: ["redis://h"] }, /option name must be/],
   ["no instances", { name: "shop" }, /option instances must have at least one element/],
   ["an unknown option", { name: "shop", instances: ["redis://h"], lockz: {} }, /unknown option "lockz"/],
-  ["a wrong option of the shards", { name: "shop", instances: ["redis://h"], shards: { deadlineMs: -1 } }, /deadlineMs/],
+  [
+    "a wrong option of the shards",
+    { name: "shop", instances: ["redis://h"], shards: { deadlineMs: -1 } },
+    /deadlineMs/,
+  ],
 ])("openCoterie with %s is refused", async (_, options, message) => {
   const error = await rejection(() => openCoterie(options as never), "INVALID_OPTION");
 

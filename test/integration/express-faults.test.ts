@@ -3,7 +3,13 @@ import type { Express, NextFunction, Request, Response } from "express";
 import request from "supertest";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 
-import { problems, type ProblemsOptions, shard, shardOf, type ShardOptions } from "../../middleware/express/index.ts";
+import {
+  problems,
+  type ProblemsOptions,
+  shard,
+  shardOf,
+  type ShardOptions,
+} from "../../middleware/express/index.ts";
 import { type Coterie, CoterieError, systemEnv } from "../../src/index.ts";
 import { type RedisGroup, startRedis } from "../../src/testing/index.ts";
 import { EXPRESS_VERSIONS, keyOfEach, OpenCoteries } from "../support/express-apps.ts";
@@ -46,13 +52,24 @@ function expectProblem(answer: request.Response, status: number, code: string): 
 /** Neither the password, an address, an instance's port, a key, nor a stack. */
 function expectNoSecrets(answer: request.Response): void {
   const told = JSON.stringify(answer.headers) + answer.text;
-  const secrets = [SECRET, "127.0.0.1", "redis", "item:", "    at ", ...redis.instances.map(({ port }) => String(port))];
+  const secrets = [
+    SECRET,
+    "127.0.0.1",
+    "redis",
+    "item:",
+    "    at ",
+    ...redis.instances.map(({ port }) => String(port)),
+  ];
   expect(secrets.filter((secret) => told.includes(secret))).toEqual([]);
 }
 
 describe.each(EXPRESS_VERSIONS)("in %s", (_version, express) => {
   /** A small store behind the middleware, as a user would write it. */
-  function storeOver(coterie: Coterie, options: Partial<ShardOptions> = {}, onError?: ProblemsOptions["onError"]): Express {
+  function storeOver(
+    coterie: Coterie,
+    options: Partial<ShardOptions> = {},
+    onError?: ProblemsOptions["onError"],
+  ): Express {
     const app = express();
     app.use("/items/:key", shard(coterie, { key: keyIn, ...options }));
     app.get("/items/:key", (req, res, next) => {
@@ -219,7 +236,9 @@ describe.each(EXPRESS_VERSIONS)("in %s", (_version, express) => {
     await redis.instances[0]!.kill();
     const key = keyOfEach(coterie).get("a")!;
     await until("the loss was noticed", () => !coterie.shards.for(key).available);
-    const app = storeOver(coterie, { onProblem: (problem, _req, res) => res.status(problem.status).send(problem.code) });
+    const app = storeOver(coterie, {
+      onProblem: (problem, _req, res) => res.status(problem.status).send(problem.code),
+    });
 
     const answer = await request(app).get(`/items/${key}`);
 
@@ -247,8 +266,10 @@ describe.each(EXPRESS_VERSIONS)("problems() in %s", (_version, express) => {
     expect([answer.status, retryAfter(answer)]).toEqual([503, 3]);
   });
 
-  test.each([Number.NaN, Infinity, -5, "soon", null])("a retryAfterMs of %s counts as a second", async (retryAfterMs) => {
-    const odd = new CoterieError("UNREACHABLE", "away", { details: { retryAfterMs } });
+  test.each([Number.NaN, Infinity, -5, "soon", null])(
+    "a retryAfterMs of %s counts as a second",
+    async (retryAfterMs) => {
+      const odd = new CoterieError("UNREACHABLE", "away", { details: { retryAfterMs } });
 
     const answer = await request(appThat((_res, next) => next(odd))).get("/");
 
@@ -302,7 +323,9 @@ describe.each(EXPRESS_VERSIONS)("problems() in %s", (_version, express) => {
     for (const name of ["content-encoding", "etag", "content-disposition"]) {
       expect(answer.headers).not.toHaveProperty(name);
     }
-    expect((answer as unknown as { res: { statusMessage: string } }).res.statusMessage).toBe("Service Unavailable");
+    expect((answer as unknown as { res: { statusMessage: string } }).res.statusMessage).toBe(
+      "Service Unavailable",
+    );
   });
 
   test("an onError that throws is the app's own error", async () => {

@@ -28,7 +28,10 @@ const MISSING = {
 
 describe.each(EXPRESS_VERSIONS)("in %s", (_version, express) => {
   /** One route behind the middleware; its handler and the app's own error handler say what reached them. */
-  function appWith(coterie: Coterie, options: ShardOptions): { app: Express; errors: unknown[]; handled: string[] } {
+  function appWith(
+    coterie: Coterie,
+    options: ShardOptions,
+  ): { app: Express; errors: unknown[]; handled: string[] } {
     const app = express();
     const errors: unknown[] = [];
     const handled: string[] = [];
@@ -46,10 +49,14 @@ describe.each(EXPRESS_VERSIONS)("in %s", (_version, express) => {
   test("the owner of the request's key stands on the request", async () => {
     const coterie = await opened.open(redis.urls);
     const app = express();
-    app.get("/items/:id", shard(coterie, { key: (req) => `item:${String(req.params["id"])}` }), (req, res) => {
-      const { key, id, instance } = shardOf(req);
-      res.json({ key, id, same: instance === coterie.shards.for(key) && req.coterie?.shard?.id === id });
-    });
+    app.get(
+      "/items/:id",
+      shard(coterie, { key: (req) => `item:${String(req.params["id"])}` }),
+      (req, res) => {
+        const { key, id, instance } = shardOf(req);
+        res.json({ key, id, same: instance === coterie.shards.for(key) && req.coterie?.shard?.id === id });
+      },
+    );
 
     for (const id of ["1", "2", "3", "grüße", "a b"]) {
       const answer = await request(app).get(`/items/${encodeURIComponent(id)}`);
@@ -123,7 +130,10 @@ describe.each(EXPRESS_VERSIONS)("in %s", (_version, express) => {
     const tooMuch = await request(huge).get("/");
 
     expect([long.status, fits.status, doesNot.status, tooMuch.status]).toEqual([400, 200, 400, 400]);
-    expect(long.body).toMatchObject({ code: "INVALID_KEY", detail: "The key must not be longer than 1024 bytes." });
+    expect(long.body).toMatchObject({
+      code: "INVALID_KEY",
+      detail: "The key must not be longer than 1024 bytes.",
+    });
     expect([handled, passed]).toEqual([[], ["üüüüü"]]);
   });
 
@@ -279,16 +289,42 @@ describe("options", () => {
     ["no options", undefined, "shard: options must be an object, got undefined"],
     ["null", null, "shard: options must be an object, got null"],
     ["no key", {}, "shard: option key must be a function from the request to its key, got undefined"],
-    ["a key that is text", { key: "id" }, "shard: option key must be a function from the request to its key, got 'id'"],
-    ["a misspelt name", { key, onproblem: key }, "shard: unknown option 'onproblem' (known: key, keyBytesMax, unavailable, onProblem)"],
-    ["an unknown word", { key, unavailable: "wait" }, "shard: option unavailable must be \"refuse\" or \"pass\", got 'wait'"],
-    ["a big integer", { key, unavailable: 1n }, "shard: option unavailable must be \"refuse\" or \"pass\", got 1n"],
+    [
+      "a key that is text",
+      { key: "id" },
+      "shard: option key must be a function from the request to its key, got 'id'",
+    ],
+    [
+      "a misspelt name",
+      { key, onproblem: key },
+      "shard: unknown option 'onproblem' (known: key, keyBytesMax, unavailable, onProblem)",
+    ],
+    [
+      "an unknown word",
+      { key, unavailable: "wait" },
+      'shard: option unavailable must be "refuse" or "pass", got \'wait\'',
+    ],
+    [
+      "a big integer",
+      { key, unavailable: 1n },
+      'shard: option unavailable must be "refuse" or "pass", got 1n',
+    ],
     ["no function", { key, onProblem: {} }, "shard: option onProblem must be a function, got {}"],
-    ["no bytes", { key, keyBytesMax: 0 }, "shard: option keyBytesMax must be an integer of at least 1, got 0"],
-    ["NaN bytes", { key, keyBytesMax: Number.NaN }, "shard: option keyBytesMax must be an integer of at least 1, got NaN"],
+    [
+      "no bytes",
+      { key, keyBytesMax: 0 },
+      "shard: option keyBytesMax must be an integer of at least 1, got 0",
+    ],
+    [
+      "NaN bytes",
+      { key, keyBytesMax: Number.NaN },
+      "shard: option keyBytesMax must be an integer of at least 1, got NaN",
+    ],
   ];
-  test.each(wrong)("%s is refused, and the option and the value are quoted", async (_name, options, message) => {
-    const coterie = await opened.open(redis.urls);
+  test.each(wrong)(
+    "%s is refused, and the option and the value are quoted",
+    async (_name, options, message) => {
+      const coterie = await opened.open(redis.urls);
 
     const error = await rejection(() => shard(coterie, options as ShardOptions), "INVALID_OPTION");
 
@@ -298,7 +334,9 @@ describe("options", () => {
   test("an explicit undefined means the default", async () => {
     const coterie = await opened.open(redis.urls);
 
-    expect(() => shard(coterie, { key, keyBytesMax: undefined, unavailable: undefined, onProblem: undefined })).not.toThrow();
+    expect(() =>
+      shard(coterie, { key, keyBytesMax: undefined, unavailable: undefined, onProblem: undefined }),
+    ).not.toThrow();
   });
 
   test("anything but a coterie is refused, and so are wrong options of problems", async () => {

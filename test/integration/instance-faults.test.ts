@@ -164,7 +164,10 @@ test("a handshake that gets no answer is given up and tried anew", async () => {
   await server.pause();
   const instance = await opened.open(server.url);
 
-  await until("the handshake was given up", () => instance.status().lastError === "the handshake got no answer");
+  await until(
+    "the handshake was given up",
+    () => instance.status().lastError === "the handshake got no answer",
+  );
   const error = await rejection(() => instance.call("ping", []), "UNREACHABLE");
   await server.resume();
   await until("it is ready", isReady(instance));

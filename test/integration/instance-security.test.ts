@@ -77,8 +77,11 @@ test("writes over TLS are joined as well", async () => {
 
 test("a wrong password is told as the reason, and shown nowhere", async () => {
   const printed: string[] = [];
-  const keep = (...args: unknown[]): void => void printed.push(args.map((arg) => JSON.stringify(arg)).join(" "));
-  const spies = (["log", "info", "warn", "error"] as const).map((name) => vi.spyOn(console, name).mockImplementation(keep));
+  const keep = (...args: unknown[]): void =>
+    void printed.push(args.map((arg) => JSON.stringify(arg)).join(" "));
+  const spies = (["log", "info", "warn", "error"] as const).map((name) =>
+    vi.spyOn(console, name).mockImplementation(keep),
+  );
   const wrong = `${SECRET}-wrong`;
 
   const instance = await opened.open(`redis://app:${wrong}@${address}`);
@@ -95,14 +98,28 @@ test("a wrong password is told as the reason, and shown nowhere", async () => {
   expect(JSON.stringify(shown)).not.toContain(SECRET);
 });
 
-test("after close nothing keeps a process alive, whatever state its instances were in", async () => {
+test.each<[string, string]>([
+  [
+    "after close, whatever state its instances were in",
+    `const instances = [url, "redis://127.0.0.1:1"];
+    const shards = await openShards({ instances, connectDeadlineMs: 300 });
+    await shards.pipeline().set("a", "1").set("b", "2").set("c", "3").exec();
+    await shards.close();`,
+  ],
+  [
+    "when no instance could be reached",
+    `await openShards({ instances: ["redis://127.0.0.1:1"] }).catch((error) => error.code === "UNREACHABLE" || exit());`,
+  ],
+  [
+    "when an option was refused after an instance had been made",
+    `await openShards({ instances: [url, "nonsense"] }).catch((error) => error.code === "INVALID_OPTION" || exit());`,
+  ],
+])("nothing keeps a process alive %s", async (_, body) => {
   const program = `
     import { openShards } from "coterie";
-    const shards = await openShards({
-      instances: [${JSON.stringify(redis.urls[0])}, "redis://127.0.0.1:1"], connectDeadlineMs: 300,
-    });
-    await shards.pipeline().set("a", "1").set("b", "2").set("c", "3").exec();
-    await shards.close();
+    const url = ${JSON.stringify(redis.urls[0])};
+    const exit = () => process.exit(1);
+    ${body}
     process.stdout.write("closed");
   `;
   const child = spawn(process.execPath, ["--input-type=module", "--eval", program], {
@@ -111,12 +128,12 @@ test("after close nothing keeps a process alive, whatever state its instances we
   });
   let output = "";
   let closedAt = Number.NaN;
+  let exitedAt = 0;
+  let code: number | null = null;
   child.stdout.on("data", (data: Buffer) => {
     output += data.toString();
     closedAt = performance.now();
   });
-  let exitedAt = 0;
-  let code: number | null = null;
   child.once("exit", (exitCode) => {
     exitedAt = performance.now();
     code = exitCode;
@@ -128,7 +145,6 @@ test("after close nothing keeps a process alive, whatever state its instances we
     child.kill("SIGKILL");
   }
 
-  expect(output).toBe("closed");
-  expect(code).toBe(0);
+  expect([output, code]).toEqual(["closed", 0]);
   expect(exitedAt - closedAt).toBeLessThan(500);
 });

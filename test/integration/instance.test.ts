@@ -87,7 +87,11 @@ test("a full instance answers OUT_OF_MEMORY, and nothing was written", async () 
 
 test("a script is sent by its SHA, and again in full after SCRIPT FLUSH", async () => {
   const instance = await opened.open(url);
-  const script = defineScript({ name: "add", keyCount: 1, source: "return redis.call('incrby', KEYS[1], ARGV[1])" });
+  const script = defineScript({
+    name: "add",
+    keyCount: 1,
+    source: "return redis.call('incrby', KEYS[1], ARGV[1])",
+  });
   await instance.call("del", ["sum"]);
   await instance.call("script", ["flush"]);
 

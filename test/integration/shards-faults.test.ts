@@ -78,7 +78,9 @@ test("in a cache whose every owner is away the error is the owner's own", async 
   const shards = await opened.open(redis.urls, { purpose: "cache" });
   const [key] = oneKeyEach(shards);
   await Promise.all(redis.instances.map((instance) => instance.kill()));
-  await until("the loss was noticed", () => shards.status().instances.every(({ state }) => state !== "ready"));
+  await until("the loss was noticed", () =>
+    shards.status().instances.every(({ state }) => state !== "ready"),
+  );
 
   const error = await rejection(() => shards.get(key), "UNREACHABLE");
 
@@ -94,7 +96,12 @@ test("several keys over a dead shard: the error names the keys that were done an
 
   const error = await rejection(() => shards.del(keys), "PARTIAL");
 
-  expect(error.details).toEqual({ command: "DEL", done: [keys[0], keys[2]], notDone: [keys[1]], unknown: [] });
+  expect(error.details).toEqual({
+    command: "DEL",
+    done: [keys[0], keys[2]],
+    notDone: [keys[1]],
+    unknown: [],
+  });
   expect(await shards.exists([keys[0], keys[2]])).toBe(0);
 });
 
@@ -108,7 +115,9 @@ test("a pipeline over a paused shard: its commands say that they may have run, t
   const results = await pipeline.exec();
   await redis.instances[2]!.resume();
 
-  const outcomes = results.map((result) => (result.status === "fulfilled" ? result.value : result.reason.code));
+  const outcomes = results.map((result) =>
+    result.status === "fulfilled" ? result.value : result.reason.code,
+  );
   expect(outcomes).toEqual(["OK", "x", "OK", "x", "MAYBE_APPLIED", "NO_ANSWER"]);
 });
 

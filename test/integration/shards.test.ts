@@ -146,7 +146,9 @@ test("a pipeline over all shards gives each command its own result, in order", a
   const results = await pipeline.exec();
 
   expect(results).toHaveLength(53);
-  expect(results.slice(0, 50).every((result) => result.status === "fulfilled" && result.value === "OK")).toBe(true);
+  expect(results.slice(0, 50).every((result) => result.status === "fulfilled" && result.value === "OK")).toBe(
+    true,
+  );
   expect(results[50]).toMatchObject({ status: "rejected", reason: { code: "REPLY_ERROR" } });
   expect(results[52]).toEqual({ status: "fulfilled", value: "9" });
   await rejection(() => pipeline.exec(), "INVALID_ARGUMENT");
@@ -160,7 +162,9 @@ test("a pipeline sends one socket write per shard", async () => {
   const written: string[] = [];
   for (const { id } of shards.ring.members) {
     const key = keysByOwner(shards, 1).get(id)![0]!;
-    const stream = Reflect.get(shards.for(key).client, "stream") as { _write: (...args: unknown[]) => unknown };
+    const stream = Reflect.get(shards.for(key).client, "stream") as {
+      _write: (...args: unknown[]) => unknown;
+    };
     const write = stream._write.bind(stream);
     stream._write = (...args) => {
       written.push(id);
@@ -206,7 +210,8 @@ test("a scan ends with the loop that reads it, and with its signal", async () =>
 const move = defineScript({
   name: "move",
   keyCount: 2,
-  source: "redis.call('set', KEYS[2], redis.call('getdel', KEYS[1]) .. ARGV[1]) return redis.call('get', KEYS[2])",
+  source:
+    "redis.call('set', KEYS[2], redis.call('getdel', KEYS[1]) .. ARGV[1]) return redis.call('get', KEYS[2])",
 });
 
 test("a script runs where its keys are", async () => {
@@ -246,11 +251,28 @@ test.each<[string, () => Promise<unknown>]>([
 test.each<[string, unknown, RegExp]>([
   ["no options", undefined, /option instances must have at least one element, got none/],
   ["an empty list", { instances: [] }, /at least one element/],
-  ["a repeated id", { instances: [{ id: "a", url: "redis://h" }, { id: "a", url: "redis://i" }] }, /id "a" is given twice/],
+  [
+    "a repeated id",
+    {
+      instances: [
+        { id: "a", url: "redis://h" },
+        { id: "a", url: "redis://i" },
+      ],
+    },
+    /id "a" is given twice/,
+  ],
   ["a repeated address", { instances: ["redis://h", "redis://h:6379"] }, /id "h:6379" is given twice/],
   ["an unknown option", { instances: ["redis://h"], deadline: 5 }, /unknown option "deadline"/],
-  ["a deadline of 0", { instances: ["redis://h"], deadlineMs: 0 }, /deadlineMs must be an integer from 1 to \d+, got 0/],
-  ["another purpose", { instances: ["redis://h"], purpose: "both" }, /purpose must be one of "store", "cache", got "both"/],
+  [
+    "a deadline of 0",
+    { instances: ["redis://h"], deadlineMs: 0 },
+    /deadlineMs must be an integer from 1 to \d+, got 0/,
+  ],
+  [
+    "another purpose",
+    { instances: ["redis://h"], purpose: "both" },
+    /purpose must be one of "store", "cache", got "both"/,
+  ],
 ])("openShards with %s is refused", async (_, options, message) => {
   const error = await rejection(() => openShards(options as never), "INVALID_OPTION");
 

@@ -62,14 +62,18 @@ async function run(source: string, how: (child: ChildProcessWithoutNullStreams) 
   }
 }
 
-function collect(child: ChildProcessWithoutNullStreams): { until(part: string): Promise<string>; text(): string } {
+function collect(child: ChildProcessWithoutNullStreams): {
+  until(part: string): Promise<string>;
+  text(): string;
+} {
   let text = "";
   for (const stream of [child.stdout, child.stderr]) stream.on("data", (chunk) => (text += String(chunk)));
   return {
     text: () => text,
     async until(part) {
       await eventually(() => text.includes(part) || child.exitCode !== null);
-      if (!text.includes(part)) throw new Error(`the program did not print ${JSON.stringify(part)}:\n${text}`);
+      if (!text.includes(part))
+        throw new Error(`the program did not print ${JSON.stringify(part)}:\n${text}`);
       return text.slice(0, text.indexOf("\n"));
     },
   };
@@ -85,7 +89,8 @@ async function traceOf(url: string): Promise<string[]> {
 }
 
 async function leftoversOf(traces: readonly string[]): Promise<string[]> {
-  const left = () => traces.filter((trace) => (trace.startsWith("/") ? existsSync(trace) : isAlive(Number(trace))));
+  const left = () =>
+    traces.filter((trace) => (trace.startsWith("/") ? existsSync(trace) : isAlive(Number(trace))));
   await eventually(() => left().length === 0);
   return left();
 }
@@ -95,7 +100,7 @@ async function eventually(holds: () => boolean): Promise<void> {
   while (!holds() && systemEnv.clock.now() < deadline) await systemEnv.clock.sleep(5);
 }
 
-/** Dead is also what only waits for its new parent to take note of it, which some machines' init does slowly. */
+/** Dead is also what only waits for its new parent to take note of it, which an init may do slowly. */
 function isAlive(pid: number): boolean {
   if (process.platform !== "linux") return spawnSync("ps", ["-p", String(pid)]).status === 0;
   try {
@@ -117,7 +122,9 @@ describe("a program that started Redis leaves nothing behind", () => {
   });
 
   test("when Ctrl-C ends it and its whole process group", async () => {
-    const ending = await run(program("setInterval(() => {}, 1000);"), ({ pid = 0 }) => process.kill(-pid, "SIGINT"));
+    const ending = await run(program("setInterval(() => {}, 1000);"), ({ pid = 0 }) =>
+      process.kill(-pid, "SIGINT"),
+    );
 
     expect(ending).toMatchObject({ code: null, signal: "SIGINT", leftovers: [] });
   });
@@ -155,7 +162,9 @@ test("a program's own signal handler is called, still finds Redis alive after a 
       });
     });
   `;
-  const ending = await run(program("setInterval(() => {}, 1000);", handler), ({ pid = 0 }) => process.kill(-pid, "SIGINT"));
+  const ending = await run(program("setInterval(() => {}, 1000);", handler), ({ pid = 0 }) =>
+    process.kill(-pid, "SIGINT"),
+  );
 
   expect(ending).toMatchObject({ code: 42, leftovers: [] });
   expect(ending.output).toContain("answered +PONG");

@@ -36,8 +36,10 @@ function addProgram(name: string, script = ""): void {
   writeFileSync(join(folder, name), `#!/bin/sh\n${note}\n${script}\n`, { mode: 0o755 });
 }
 
-const installsRedis = () =>
-  `case "$*" in *install*) printf '#!/bin/sh\\n' > ${join(folder, "redis-server")}; /bin/chmod 755 ${join(folder, "redis-server")};; esac`;
+const installsRedis = () => {
+  const path = join(folder, "redis-server");
+  return `case "$*" in *install*) printf '#!/bin/sh\\n' > ${path}; /bin/chmod 755 ${path};; esac`;
+};
 
 function calls(): string[] {
   const path = join(folder, "calls");
@@ -74,7 +76,11 @@ test("whoever may use sudo without a password gets it installed through sudo -n"
 
   expect(await run(false)).toBe(0);
 
-  expect(calls().filter((call) => call.startsWith("sudo")).every((call) => call.startsWith("sudo -n "))).toBe(true);
+  expect(
+    calls()
+      .filter((call) => call.startsWith("sudo"))
+      .every((call) => call.startsWith("sudo -n ")),
+  ).toBe(true);
   expect(calls().some((call) => call.startsWith("apt-get") && call.includes(" install "))).toBe(true);
 });
 
@@ -125,7 +131,8 @@ test("URLs of running instances are enough", async () => {
 });
 
 test.runIf(process.platform === "linux")("started at a terminal, it gives none to what it runs", () => {
-  const findsTerminal = `if [ -t 0 ] || (: < /dev/tty) 2>/dev/null; then echo "at a terminal" >> ${join(folder, "calls")}; fi`;
+  const note = `echo "at a terminal" >> ${join(folder, "calls")}`;
+  const findsTerminal = `if [ -t 0 ] || (: < /dev/tty) 2>/dev/null; then ${note}; fi`;
   addProgram("apt-get", `${findsTerminal}\n${installsRedis()}`);
   addProgram("sudo", 'shift; exec "$@"');
   addProgram("true");
@@ -143,5 +150,6 @@ test.runIf(process.platform === "linux")("started at a terminal, it gives none t
 
 /** Runs a command at a terminal of its own; its exit code. */
 function atTerminal(command: string): number | null {
-  return spawnSync("/usr/bin/script", ["-qec", command, "/dev/null"], { stdio: "ignore", timeout: 20_000 }).status;
+  return spawnSync("/usr/bin/script", ["-qec", command, "/dev/null"], { stdio: "ignore", timeout: 20_000 })
+    .status;
 }

@@ -1,5 +1,14 @@
 /** How startRedis finds and starts Redis on this machine, and what it says where it cannot. */
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { createServer, type Server } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -32,7 +41,9 @@ describe("startRedis finds Redis", () => {
     await using group = await startRedis({ count: 5 });
 
     expect(group.instances).toHaveLength(5);
-    expect(group.instances.every(({ provider, host }) => provider === "process" && host === "127.0.0.1")).toBe(true);
+    expect(
+      group.instances.every(({ provider, host }) => provider === "process" && host === "127.0.0.1"),
+    ).toBe(true);
     expect(group.instances.every(({ port }) => port >= 20_000 && port < 30_000)).toBe(true);
     expect(new Set(group.urls).size).toBe(5);
   });
@@ -91,7 +102,9 @@ describe("startRedis says what is missing", () => {
 
     await expect(startRedis()).rejects.toMatchObject({
       code: "NO_REDIS",
-      message: expect.stringMatching(/Type: (sudo )?apt-get update && (sudo )?apt-get install -y redis-server/) as string,
+      message: expect.stringMatching(
+        /Type: (sudo )?apt-get update && (sudo )?apt-get install -y redis-server/,
+      ) as string,
     });
   });
 
@@ -110,9 +123,17 @@ describe("startRedis says what is missing", () => {
     await group.stop();
     const absent = (await startRedis({ urls: [wrong] }).catch((error: unknown) => error)) as Error;
 
-    expect(refused).toMatchObject({ code: "UNREACHABLE", message: expect.stringContaining("WRONGPASS") as string });
-    expect(absent).toMatchObject({ code: "UNREACHABLE", message: expect.stringContaining("ECONNREFUSED") as string });
-    expect(JSON.stringify([refused, absent]) + refused.message + absent.message).not.toContain("wrong-secret");
+    expect(refused).toMatchObject({
+      code: "UNREACHABLE",
+      message: expect.stringContaining("WRONGPASS") as string,
+    });
+    expect(absent).toMatchObject({
+      code: "UNREACHABLE",
+      message: expect.stringContaining("ECONNREFUSED") as string,
+    });
+    expect(JSON.stringify([refused, absent]) + refused.message + absent.message).not.toContain(
+      "wrong-secret",
+    );
   });
 
   test("a server that ends at once: START_FAILED with its output, and nothing is left", async () => {
@@ -129,7 +150,9 @@ describe("startRedis says what is missing", () => {
 
   test("one bad start of several stops the others too", async () => {
     const once = join(folder, "once");
-    fakeServer(`if mkdir ${once} 2>/dev/null; then sleep 0.1; echo bad luck; exit 1; fi; exec ${realServer} "$@"`);
+    fakeServer(
+      `if mkdir ${once} 2>/dev/null; then sleep 0.1; echo bad luck; exit 1; fi; exec ${realServer} "$@"`,
+    );
     vi.stubEnv("TMPDIR", folder);
 
     await expect(startRedis({ count: 3 })).rejects.toMatchObject({ code: "START_FAILED" });
@@ -165,7 +188,10 @@ describe("startRedis says what is missing", () => {
     [{ config: { save: ["1"] } }, "config"],
     [{ amount: 3 }, "amount"],
   ])("the options %j are refused", async (options, option) => {
-    await expect(startRedis(options as object)).rejects.toMatchObject({ code: "INVALID_OPTION", details: { option } });
+    await expect(startRedis(options as object)).rejects.toMatchObject({
+      code: "INVALID_OPTION",
+      details: { option },
+    });
   });
 
   test("a word in COTERIE_TEST_REDIS that means nothing is refused", async () => {
@@ -178,13 +204,15 @@ describe("startRedis says what is missing", () => {
   });
 });
 
-test.runIf(process.platform === "linux")("a busy instance has stopped already when pause resolves", async () => {
-  await using group = await startRedis();
-  const [instance] = group.instances;
-  const redis = new Redis(group.urls[0] ?? "", { protocol: 2 });
-  const pid = /process_id:(\d+)/.exec(await redis.info("server"))?.[1] ?? "";
-  const ask = (): unknown => redis.incr("asked").then(ask, String);
-  for (let caller = 0; caller < 50; caller += 1) ask();
+test.runIf(process.platform === "linux")(
+  "a busy instance has stopped already when pause resolves",
+  async () => {
+    await using group = await startRedis();
+    const [instance] = group.instances;
+    const redis = new Redis(group.urls[0] ?? "", { protocol: 2 });
+    const pid = /process_id:(\d+)/.exec(await redis.info("server"))?.[1] ?? "";
+    const ask = (): unknown => redis.incr("asked").then(ask, String);
+    for (let caller = 0; caller < 50; caller += 1) ask();
 
   const states = new Set<string>();
   for (let round = 0; round < 50; round += 1) {

@@ -14,10 +14,19 @@ interface Frame {
 const line = fc.string({ maxLength: 20 }).map((text) => text.replaceAll(/[\r\n]/g, " "));
 const status = line.map((text): Frame => ({ wire: Buffer.from(`+${text}\r\n`), ours: text }));
 const failure = line.map((text): Frame => ({ wire: Buffer.from(`-ERR ${text}\r\n`), ours: undefined }));
-const integer = fc.maxSafeInteger().map((value): Frame => ({ wire: Buffer.from(`:${value}\r\n`), ours: value }));
+const integer = fc
+  .maxSafeInteger()
+  .map((value): Frame => ({ wire: Buffer.from(`:${value}\r\n`), ours: value }));
 const text = fc
-  .oneof(fc.string({ maxLength: 30 }), fc.string({ maxLength: 9, unit: "grapheme" }), fc.constant("\r\n$5\r\n"))
-  .map((value): Frame => ({ wire: Buffer.from(`$${Buffer.byteLength(value)}\r\n${value}\r\n`), ours: value }));
+  .oneof(
+    fc.string({ maxLength: 30 }),
+    fc.string({ maxLength: 9, unit: "grapheme" }),
+    fc.constant("\r\n$5\r\n"),
+  )
+  .map((value): Frame => ({
+    wire: Buffer.from(`$${Buffer.byteLength(value)}\r\n${value}\r\n`),
+    ours: value,
+  }));
 const nil = fc.constant<Frame>({ wire: Buffer.from("$-1\r\n"), ours: null });
 const noList = fc.constant<Frame>({ wire: Buffer.from("*-1\r\n"), ours: undefined });
 
@@ -57,7 +66,8 @@ test("however replies are cut, each goes whole to the one who waits for it, in o
         queue.shift();
       });
 
-      for (const chunk of cut(Buffer.concat(expected.map(([{ wire }]) => wire)), chunkLengths)) reader.read(chunk);
+      for (const chunk of cut(Buffer.concat(expected.map(([{ wire }]) => wire)), chunkLengths))
+        reader.read(chunk);
 
       const goesOn = ([{ ours }, isOurs]: [Frame, boolean]): boolean => !isOurs || ours === undefined;
       expect(toDecoder).toEqual(expected.filter(goesOn).map(([{ wire }]) => wire.toString("latin1")));

@@ -1,7 +1,12 @@
 /** Instances under test: opened on real Redis, closed after each test. */
 import { systemEnv } from "../../src/env/index.ts";
 import type { InstanceInput } from "../../src/redis/connect.ts";
-import { createInstance, DEFAULT_INSTANCE_SETTINGS, type Instance, type InstanceSettings } from "../../src/redis/index.ts";
+import {
+  createInstance,
+  DEFAULT_INSTANCE_SETTINGS,
+  type Instance,
+  type InstanceSettings,
+} from "../../src/redis/index.ts";
 
 /** Quick to notice, so that tests are quick: 150 ms for a command, a health check every 100 ms. */
 export const QUICK: InstanceSettings = {

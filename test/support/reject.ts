@@ -8,7 +8,8 @@ export async function rejection(call: () => unknown, code: ErrorCode): Promise<C
     value = await call();
   } catch (error) {
     if (!CoterieError.is(error)) throw error;
-    if (error.code !== code) throw new Error(`expected ${code}, got ${error.code}: ${error.message}`, { cause: error });
+    if (error.code !== code)
+      throw new Error(`expected ${code}, got ${error.code}: ${error.message}`, { cause: error });
     return error;
   }
   throw new Error(`expected ${code}, but the call gave ${JSON.stringify(value)}`);

@@ -18,7 +18,12 @@ declare const coterie: Coterie;
 
 const app = express();
 const byId: RequestHandler = shard(coterie, { key: (req) => `item:${req.path}` });
-const explicit: ShardOptions = { key: () => null, keyBytesMax: undefined, unavailable: "pass", onProblem: undefined };
+const explicit: ShardOptions = {
+  key: () => null,
+  keyBytesMax: undefined,
+  unavailable: "pass",
+  onProblem: undefined,
+};
 
 app.use(byId, shard({ shards: coterie.shards }, explicit));
 // oxlint-disable-next-line oxc/no-async-endpoint-handlers -- Express 5 awaits them.

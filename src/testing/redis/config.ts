@@ -54,5 +54,7 @@ function renderValue(value: string | number | boolean): string {
 }
 
 function invalid(problem: string): CoterieError {
-  return new CoterieError("INVALID_OPTION", `startRedis: option config ${problem}`, { details: { option: "config" } });
+  return new CoterieError("INVALID_OPTION", `startRedis: option config ${problem}`, {
+    details: { option: "config" },
+  });
 }

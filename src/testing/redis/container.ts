@@ -113,7 +113,8 @@ class ContainerBackend implements Backend {
     if (wipe) await this.#remove();
     let failure: CoterieError | undefined;
     const isUp = async () => {
-      failure = this.#container === undefined ? await this.#create() : await this.#startAgain(this.#container);
+      failure =
+        this.#container === undefined ? await this.#create() : await this.#startAgain(this.#container);
       if (failure !== undefined && !isPortTaken(failure)) throw failure;
       return failure === undefined;
     };
@@ -204,7 +205,13 @@ class ContainerBackend implements Backend {
         return onCreated(id);
       }
     }
-    const own: RedisConfig = { bind: "0.0.0.0", "protected-mode": false, port: CONTAINER_PORT, dir: "/data", logfile: "" };
+    const own: RedisConfig = {
+      bind: "0.0.0.0",
+      "protected-mode": false,
+      port: CONTAINER_PORT,
+      dir: "/data",
+      logfile: "",
+    };
     return new RedisContainer(image)
       .withCommand([CONFIG_PATH])
       .withCopyContentToContainer([{ content: renderConfig(config, own), target: CONFIG_PATH, mode: 0o644 }])
@@ -245,7 +252,10 @@ class ContainerBackend implements Backend {
     const container = this.#container;
     const { running, paused } = await this.#state();
     if (container !== undefined && running) return { container, paused };
-    throw new CoterieError("INVALID_ARGUMENT", `${order}: the Redis at ${this.#host}:${this.#port} is not running`);
+    throw new CoterieError(
+      "INVALID_ARGUMENT",
+      `${order}: the Redis at ${this.#host}:${this.#port} is not running`,
+    );
   }
 
   async #remove(): Promise<void> {
@@ -262,10 +272,11 @@ class ContainerBackend implements Backend {
     const { image } = this.#settings;
     const output = await this.output();
     const printed = output === "" ? "" : `; it printed:\n${output}`;
-    return new CoterieError("START_FAILED", `a container of ${image} on port ${this.#port}: ${why}${printed}`, {
-      details: { image, port: this.#port, portTaken: PORT_TAKEN.test(why), output },
-      cause,
-    });
+    return new CoterieError(
+      "START_FAILED",
+      `a container of ${image} on port ${this.#port}: ${why}${printed}`,
+      { details: { image, port: this.#port, portTaken: PORT_TAKEN.test(why), output }, cause },
+    );
   }
 }
 
@@ -273,7 +284,10 @@ async function loadTestcontainers(): Promise<Testcontainers> {
   try {
     return await import("testcontainers");
   } catch (error) {
-    throw noRedis("containers need the package testcontainers (npm install --save-dev testcontainers)", error);
+    throw noRedis(
+      "containers need the package testcontainers (npm install --save-dev testcontainers)",
+      error,
+    );
   }
 }
 

@@ -28,10 +28,11 @@ export class ExternalHandle implements RedisInstanceHandle {
     const answer = await probe(target, ANSWER_MS_MAX);
     if (answer.serves) return new ExternalHandle(url, target);
     const where = `${target.host}:${target.port}`;
-    throw new CoterieError("UNREACHABLE", `the external Redis at ${where} does not answer: ${answer.problem ?? "?"}`, {
-      retryable: true,
-      details: { host: target.host, port: target.port },
-    });
+    throw new CoterieError(
+      "UNREACHABLE",
+      `the external Redis at ${where} does not answer: ${answer.problem ?? "?"}`,
+      { retryable: true, details: { host: target.host, port: target.port } },
+    );
   }
 
   kill(): Promise<void> {
@@ -60,8 +61,10 @@ export class ExternalHandle implements RedisInstanceHandle {
 
   #refuse(order: string): Promise<never> {
     const where = `${this.host}:${this.port}`;
-    const problem = `${order}: not possible for the external Redis at ${where}, which startRedis did not start`;
-    return Promise.reject(new CoterieError("INVALID_ARGUMENT", problem, { details: { order, provider: "external" } }));
+    const problem = `${order}: not possible for the external Redis at ${where}: startRedis did not start it`;
+    return Promise.reject(
+      new CoterieError("INVALID_ARGUMENT", problem, { details: { order, provider: "external" } }),
+    );
   }
 }
 
@@ -70,9 +73,11 @@ export function readRedisUrl(text: string, where = "urls"): ProbeTarget {
   const url = URL.canParse(text) ? new URL(text) : undefined;
   if (url === undefined || !["redis:", "rediss:"].includes(url.protocol) || url.hostname === "") {
     // The text is not quoted: it may hold a password.
-    throw new CoterieError("INVALID_OPTION", `startRedis: ${where} must hold URLs such as redis://127.0.0.1:6379`, {
-      details: { option: where },
-    });
+    throw new CoterieError(
+      "INVALID_OPTION",
+      `startRedis: ${where} must hold URLs such as redis://127.0.0.1:6379`,
+      { details: { option: where } },
+    );
   }
   return {
     host: url.hostname.replace(/^\[|\]$/g, ""),

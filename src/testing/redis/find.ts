@@ -33,8 +33,10 @@ export function findRedisServer(environment: Environment = process.env): string 
 
 /** What a person has to type so that Redis can be found. */
 export function redisInstallCommand(environment: Environment = process.env): string {
-  const [tool, command] = INSTALL_COMMANDS.find(([name]) => findOnPath(name, environment) !== undefined) ?? [];
-  if (tool === undefined || command === undefined) return "COTERIE_REDIS_URLS=redis://127.0.0.1:6379 npm test";
+  const [tool, command] =
+    INSTALL_COMMANDS.find(([name]) => findOnPath(name, environment) !== undefined) ?? [];
+  if (tool === undefined || command === undefined)
+    return "COTERIE_REDIS_URLS=redis://127.0.0.1:6379 npm test";
   const isRoot = process.getuid?.() === 0;
   return tool === "brew" || isRoot ? command : command.replaceAll(/(^|&& )/g, "$1sudo ");
 }

@@ -58,7 +58,12 @@ export interface Backend {
   output(): Promise<string>;
 }
 
-const ALL_CAPABILITIES: ReadonlySet<RedisCapability> = new Set<RedisCapability>(["kill", "restart", "pause", "output"]);
+const ALL_CAPABILITIES: ReadonlySet<RedisCapability> = new Set<RedisCapability>([
+  "kill",
+  "restart",
+  "pause",
+  "output",
+]);
 
 class InstanceHandle implements RedisInstanceHandle {
   readonly url: string;
@@ -164,7 +169,10 @@ export async function openGroup(
 }
 
 /** Stops all of them whatever becomes of each, cleans up, and then rejects with the first error. */
-async function stopAll(instances: readonly RedisInstanceHandle[], cleanUp: () => Promise<void>): Promise<void> {
+async function stopAll(
+  instances: readonly RedisInstanceHandle[],
+  cleanUp: () => Promise<void>,
+): Promise<void> {
   const outcomes = await Promise.allSettled(instances.map((instance) => instance.stop()));
   outcomes.push(...(await Promise.allSettled([cleanUp()])));
   const failed = outcomes.find((outcome) => outcome.status === "rejected");

@@ -13,7 +13,7 @@ const FIRST_PORT = 20_000;
 const PORTS = 10_000;
 const ATTEMPTS_MAX = 200;
 
-/** Given out by this process and not given back, so that a killed instance's port is not taken by its neighbour. */
+/** Given out by this process and not given back: a killed instance's port is not taken by its neighbour. */
 const held = new Set<number>();
 
 /** A port on which nothing listens now; it is held until `releasePort`. */
@@ -25,7 +25,10 @@ export async function holdFreePort(): Promise<number> {
     if (await isPortFree(port)) return port;
     held.delete(port);
   }
-  throw new CoterieError("START_FAILED", `no free port found from ${FIRST_PORT} to ${FIRST_PORT + PORTS - 1}`);
+  throw new CoterieError(
+    "START_FAILED",
+    `no free port found from ${FIRST_PORT} to ${FIRST_PORT + PORTS - 1}`,
+  );
 }
 
 export function releasePort(port: number): void {

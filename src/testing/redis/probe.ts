@@ -29,8 +29,10 @@ export interface ProbeAnswer {
 export async function probe(target: ProbeTarget, deadlineMs: number): Promise<ProbeAnswer> {
   const commands = [["INFO", "server"], ["PING"]];
   const { username, password } = target;
-  if (password !== undefined) commands.unshift(["AUTH", ...(username === undefined ? [] : [username]), password]);
-  const socket = target.tls === true ? connectTls(target.port, target.host) : connectPlain(target.port, target.host);
+  if (password !== undefined)
+    commands.unshift(["AUTH", ...(username === undefined ? [] : [username]), password]);
+  const socket =
+    target.tls === true ? connectTls(target.port, target.host) : connectPlain(target.port, target.host);
   try {
     const late = () => new CoterieError("NO_ANSWER", `no answer within ${deadlineMs} ms`);
     return readAnswer(await within(ask(socket, commands), deadlineMs, late));

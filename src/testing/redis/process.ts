@@ -1,7 +1,8 @@
 /**
  * Redis as a child process: its own folder, its own port on loopback, its own process group.
  * Its one idea: signals go to the whole group, so that a child that Redis forked for a snapshot dies and
- * stops with it; and it counts as up when the server itself says, with this child's process id, that it serves.
+ * stops with it; and it counts as up when the server itself says, with this child's process id, that it
+ * serves.
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
@@ -71,7 +72,8 @@ export class ProcessBackend implements Backend {
 
   get address(): { readonly url: string; readonly host: string; readonly port: number } {
     const password = this.#settings.config["requirepass"];
-    const login = password === undefined || password === "" ? "" : `:${encodeURIComponent(String(password))}@`;
+    const login =
+      password === undefined || password === "" ? "" : `:${encodeURIComponent(String(password))}@`;
     return { url: `redis://${login}${HOST}:${this.#port}`, host: HOST, port: this.#port };
   }
 
@@ -164,7 +166,11 @@ export class ProcessBackend implements Backend {
     };
     await writeFile(configPath, renderConfig(config, own), { mode: 0o600 });
     // Its own session: a Ctrl-C in the terminal is the host application's to answer, not Redis's.
-    const spawned = spawn(serverPath, [configPath], { cwd: folder, detached: true, stdio: ["ignore", "pipe", "pipe"] });
+    const spawned = spawn(serverPath, [configPath], {
+      cwd: folder,
+      detached: true,
+      stdio: ["ignore", "pipe", "pipe"],
+    });
     return this.#adopt(spawned, watchdog);
   }
 
@@ -206,7 +212,11 @@ export class ProcessBackend implements Backend {
   /** The process id rules out another server that was quicker to take the port. */
   async #serves(pid: number): Promise<boolean> {
     const password = this.#settings.config["requirepass"];
-    const target = { host: HOST, port: this.#port, password: password === undefined ? undefined : String(password) };
+    const target = {
+      host: HOST,
+      port: this.#port,
+      password: password === undefined ? undefined : String(password),
+    };
     const answer = await probe(target, PROBE_MS);
     return answer.serves && (answer.processId === undefined || answer.processId === pid);
   }

@@ -28,7 +28,7 @@ export interface StartRedisOptions {
   readonly urls?: readonly string[] | undefined;
   /** For containers. Default: COTERIE_REDIS_IMAGE, else redis:7-alpine. */
   readonly image?: string | undefined;
-  /** An abort during the start ends what was started and rejects with ABORTED; afterwards it changes nothing. */
+  /** An abort during the start ends what was started and rejects with ABORTED; later it changes nothing. */
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -64,7 +64,10 @@ function readPlan(options: StartRedisOptions): Plan {
   const unknown = Object.keys(options).find((name) => !OPTIONS.includes(name));
   if (unknown !== undefined) throw invalid(unknown, `is unknown (known: ${OPTIONS.join(", ")})`);
   if (options.provider !== undefined && !PROVIDERS.includes(options.provider)) {
-    throw invalid("provider", `must be process, container or external, got ${JSON.stringify(options.provider)}`);
+    throw invalid(
+      "provider",
+      `must be process, container or external, got ${JSON.stringify(options.provider)}`,
+    );
   }
   const urls = options.urls ?? environmentUrls();
   for (const url of urls) readRedisUrl(url, options.urls === undefined ? "COTERIE_REDIS_URLS" : "urls");
@@ -93,7 +96,9 @@ function chooseProvider(
 
 function checkExternal(options: StartRedisOptions, urls: readonly string[], count: number): void {
   if (urls.length < count) {
-    throw noRedis(`${count} external instances are wanted and ${urls.length} URLs are given in urls or COTERIE_REDIS_URLS`);
+    throw noRedis(
+      `${count} external instances are wanted, ${urls.length} URLs are given in urls or COTERIE_REDIS_URLS`,
+    );
   }
   if (Object.keys(options.config ?? {}).length > 0) {
     throw invalid("config", "cannot be applied to external instances");
@@ -124,7 +129,9 @@ async function openProcesses({ count, config, serverPath }: Plan, signal?: Abort
 }
 
 function invalid(option: string, problem: string): CoterieError {
-  return new CoterieError("INVALID_OPTION", `startRedis: option ${option} ${problem}`, { details: { option } });
+  return new CoterieError("INVALID_OPTION", `startRedis: option ${option} ${problem}`, {
+    details: { option },
+  });
 }
 
 /** A call, since the compiler would carry the first answer over the awaits in between. */

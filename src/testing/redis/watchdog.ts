@@ -75,7 +75,11 @@ export class Watchdog {
   close(): Promise<void> {
     this.#closing = true;
     this.#shell.stdin.end();
-    return within(this.#gone, CLOSE_MS_MAX, () => new CoterieError("NO_ANSWER", "the watchdog of startRedis does not end"));
+    return within(
+      this.#gone,
+      CLOSE_MS_MAX,
+      () => new CoterieError("NO_ANSWER", "the watchdog of startRedis does not end"),
+    );
   }
 
   #tell(): void {
@@ -86,6 +90,8 @@ export class Watchdog {
     if (this.#closing) return;
     this.#closing = true;
     const reason = cause instanceof Error ? `: ${cause.message}` : "";
-    process.emitWarning(`the watchdog of startRedis is gone${reason}; call stop(), or servers may be left behind`);
+    process.emitWarning(
+      `the watchdog of startRedis is gone${reason}; call stop(), or servers may be left behind`,
+    );
   }
 }

@@ -33,7 +33,11 @@ test.each<[string, unknown, RegExp]>([
   ["a port out of range", "redis://h:99999", /option url must be/],
   ["a path that is no database", "redis://h/one", /database number/],
   ["no source", { id: "a" }, /exactly one of url, options and client is needed, got 0/],
-  ["two sources", { url: "redis://h", options: {} }, /exactly one of url, options and client is needed, got 2/],
+  [
+    "two sources",
+    { url: "redis://h", options: {} },
+    /exactly one of url, options and client is needed, got 2/,
+  ],
   ["an unknown option", { url: "redis://h", wieght: 2 }, /unknown option "wieght" \(known: id, url/],
   ["weight 0", { url: "redis://h", weight: 0 }, /option weight must be a finite number above 0, got 0/],
   ["a negative weight", { url: "redis://h", weight: -1 }, /got -1/],
@@ -60,7 +64,9 @@ test.each([
 });
 
 test("a password in an error's text from below is not passed on", () => {
-  expect(plainMessage(new Error(`cannot reach redis://u:${SECRET}@host:1`))).toBe("cannot reach redis://***@host:1");
+  expect(plainMessage(new Error(`cannot reach redis://u:${SECRET}@host:1`))).toBe(
+    "cannot reach redis://***@host:1",
+  );
 });
 
 test("the id is the address unless one is given", () => {
@@ -75,7 +81,13 @@ test("the id is the address unless one is given", () => {
 });
 
 test("a given client lends its options and is left alone", () => {
-  const given = idle({ host: "10.0.0.9", port: 7001, username: "app", password: SECRET, tls: { servername: "s" } });
+  const given = idle({
+    host: "10.0.0.9",
+    port: 7001,
+    username: "app",
+    password: SECRET,
+    tls: { servername: "s" },
+  });
 
   const { client, id } = read(given);
 
@@ -87,7 +99,10 @@ test("a given client lends its options and is left alone", () => {
 
 test.each<[string, () => InstanceInput]>([
   ["a URL", () => "redis://10.0.0.1"],
-  ["options that ask for unsafe ones", () => ({ options: { enableOfflineQueue: true, maxRetriesPerRequest: 20 } })],
+  [
+    "options that ask for unsafe ones",
+    () => ({ options: { enableOfflineQueue: true, maxRetriesPerRequest: 20 } }),
+  ],
   ["a client with ioredis' defaults", () => idle({})],
 ])("the safe settings hold for %s", (_, input) => {
   const { client } = read(input());

@@ -51,7 +51,10 @@ test("when certainly nothing happened anywhere, trying again is safe", async () 
 test("a command over one shard fails with that shard's own error", async () => {
   const down = new CoterieError("UNREACHABLE", "down", { retryable: true });
 
-  const error = await rejection(() => gather("DEL", parts.slice(0, 1), () => Promise.reject(down)), "UNREACHABLE");
+  const error = await rejection(
+    () => gather("DEL", parts.slice(0, 1), () => Promise.reject(down)),
+    "UNREACHABLE",
+  );
 
   expect(error).toBe(down);
 });

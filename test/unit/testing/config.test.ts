@@ -28,13 +28,20 @@ describe("the redis.conf of an instance", () => {
   test.each([["port"], ["Port"], ["bind"], ["dir"], ["daemonize"], ["include"], ["logfile"]])(
     "refuses %s, which the helper sets itself",
     (directive) => {
-      expect(() => requireConfig({ [directive]: "1" })).toThrow(expect.objectContaining({ code: "INVALID_OPTION" }));
+      expect(() => requireConfig({ [directive]: "1" })).toThrow(
+        expect.objectContaining({ code: "INVALID_OPTION" }),
+      );
     },
   );
 
-  test.each([["a\nport 1"], ["a\rport 1"], ["a\u0000b"]])("refuses a value that would end its line: %j", (value) => {
-    expect(() => requireConfig({ requirepass: value })).toThrow(expect.objectContaining({ code: "INVALID_OPTION" }));
-  });
+  test.each([["a\nport 1"], ["a\rport 1"], ["a\u0000b"]])(
+    "refuses a value that would end its line: %j",
+    (value) => {
+      expect(() => requireConfig({ requirepass: value })).toThrow(
+        expect.objectContaining({ code: "INVALID_OPTION" }),
+      );
+    },
+  );
 
   test("never tells a value that it refuses: it may be a password", () => {
     expect(() => requireConfig({ requirepass: "s3cret\n" })).toThrow(

@@ -29,8 +29,14 @@ describe("planRedis", () => {
     ["URLs, and told to use them", { hasUrls: true, forced: "external" }],
     ["containers whose image is here", { containers: "image", hasApt: true, rights: "root" }],
     ["containers, and told to use them", { containers: "engine", forced: "container" }],
-    ["containers to be pulled, and no way to install", { containers: "engine", hasApt: true, rights: "none" }],
-    ["a server, and told to use processes", { serverPath: "/usr/bin/redis-server", forced: "process", hasUrls: true }],
+    [
+      "containers to be pulled, and no way to install",
+      { containers: "engine", hasApt: true, rights: "none" },
+    ],
+    [
+      "a server, and told to use processes",
+      { serverPath: "/usr/bin/redis-server", forced: "process", hasUrls: true },
+    ],
   ])("goes on without doing anything where there are: %s", (_, facts) => {
     expect(planRedis({ ...bare, ...facts }).kind).toBe("ready");
   });
@@ -44,8 +50,13 @@ describe("planRedis", () => {
   test("installs by apt as root, and says so before", () => {
     const plan = planRedis(aptAsRoot);
 
-    expect(plan).toMatchObject({ kind: "install", say: expect.stringContaining("apt-get installs redis-server") as string });
-    expect(commandsOf(aptAsRoot).filter((command) => / install .*redis-server$/.test(command))).toHaveLength(1);
+    expect(plan).toMatchObject({
+      kind: "install",
+      say: expect.stringContaining("apt-get installs redis-server") as string,
+    });
+    expect(commandsOf(aptAsRoot).filter((command) => / install .*redis-server$/.test(command))).toHaveLength(
+      1,
+    );
     expect(commandsOf(aptAsRoot).some((command) => command.includes("sudo"))).toBe(false);
   });
 
@@ -71,12 +82,16 @@ describe("planRedis", () => {
     const plan = planRedis(aptAsRoot);
     const steps = plan.kind === "install" ? plan.steps : [];
 
-    expect(steps.filter((step) => !step.mayFail).map((step) => step.command.at(-1))).toEqual(["redis-server"]);
+    expect(steps.filter((step) => !step.mayFail).map((step) => step.command.at(-1))).toEqual([
+      "redis-server",
+    ]);
   });
 
   test("keeps the package's service from starting: masked around the installation, then disabled", () => {
     const words = commandsOf({ ...aptAsRoot, hasSystemd: true }).map((command) => command.split(" "));
-    const order = words.map((command) => command.find((word) => /^(update|install|mask|unmask|disable)$/.test(word)));
+    const order = words.map((command) =>
+      command.find((word) => /^(update|install|mask|unmask|disable)$/.test(word)),
+    );
 
     expect(order).toEqual(["update", "mask", "install", "unmask", "disable"]);
   });
@@ -106,10 +121,21 @@ describe("planRedis", () => {
   });
 
   test.each<[string, Partial<Facts>, string]>([
-    ["external without URLs", { forced: "external", serverPath: "/usr/bin/redis-server" }, "COTERIE_REDIS_URLS"],
-    ["container without an engine", { forced: "container", serverPath: "/usr/bin/redis-server" }, "docker info"],
+    [
+      "external without URLs",
+      { forced: "external", serverPath: "/usr/bin/redis-server" },
+      "COTERIE_REDIS_URLS",
+    ],
+    [
+      "container without an engine",
+      { forced: "container", serverPath: "/usr/bin/redis-server" },
+      "docker info",
+    ],
   ])("stops where it is forced to what is not there: %s", (_, facts, named) => {
-    expect(planRedis({ ...bare, ...facts })).toMatchObject({ kind: "stop", say: expect.stringContaining(named) as string });
+    expect(planRedis({ ...bare, ...facts })).toMatchObject({
+      kind: "stop",
+      say: expect.stringContaining(named) as string,
+    });
   });
 
   test("does not take containers for processes when it is told processes", () => {
@@ -117,6 +143,8 @@ describe("planRedis", () => {
   });
 
   test("a failed installation ends with the reason and the same command to type", () => {
-    expect(stop("apt-get ended with 100", bare).say).toMatch(/ended with 100[^]*sudo apt-get install -y redis-server/);
+    expect(stop("apt-get ended with 100", bare).say).toMatch(
+      /ended with 100[^]*sudo apt-get install -y redis-server/,
+    );
   });
 });

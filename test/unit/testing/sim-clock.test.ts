@@ -179,16 +179,25 @@ describe("SimClock", () => {
     expect(clock.pendingTimers).toBe(0);
   });
 
-  test.each([[-1], [Number.NaN], [2 ** 31], [Number.POSITIVE_INFINITY]])("a wait of %d ms is refused", async (ms) => {
-    const clock = new SimClock();
+  test.each([[-1], [Number.NaN], [2 ** 31], [Number.POSITIVE_INFINITY]])(
+    "a wait of %d ms is refused",
+    async (ms) => {
+      const clock = new SimClock();
 
-    expect(() => clock.after(ms, () => undefined)).toThrow(expect.objectContaining({ code: "INVALID_ARGUMENT" }));
-    expect(() => clock.every(ms, () => undefined)).toThrow(expect.objectContaining({ code: "INVALID_ARGUMENT" }));
-    await expect(clock.advance(ms)).rejects.toMatchObject({ code: "INVALID_ARGUMENT" });
-    expect(() => clock.suspend(ms)).toThrow(expect.objectContaining({ code: "INVALID_ARGUMENT" }));
-  });
+      expect(() => clock.after(ms, () => undefined)).toThrow(
+        expect.objectContaining({ code: "INVALID_ARGUMENT" }),
+      );
+      expect(() => clock.every(ms, () => undefined)).toThrow(
+        expect.objectContaining({ code: "INVALID_ARGUMENT" }),
+      );
+      await expect(clock.advance(ms)).rejects.toMatchObject({ code: "INVALID_ARGUMENT" });
+      expect(() => clock.suspend(ms)).toThrow(expect.objectContaining({ code: "INVALID_ARGUMENT" }));
+    },
+  );
 
   test("a period of zero is refused", () => {
-    expect(() => new SimClock().every(0, () => undefined)).toThrow(expect.objectContaining({ code: "INVALID_ARGUMENT" }));
+    expect(() => new SimClock().every(0, () => undefined)).toThrow(
+      expect.objectContaining({ code: "INVALID_ARGUMENT" }),
+    );
   });
 });

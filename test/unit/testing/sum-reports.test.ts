@@ -13,7 +13,10 @@ function report(...files: { status: string; tests: string[] }[]): string {
 
 describe("tally", () => {
   test("counts what passed and what failed, over all files", () => {
-    const text = report({ status: "passed", tests: ["passed", "passed"] }, { status: "failed", tests: ["passed", "failed"] });
+    const text = report(
+      { status: "passed", tests: ["passed", "passed"] },
+      { status: "failed", tests: ["passed", "failed"] },
+    );
 
     expect(tally(text)).toEqual({ passed: 3, failed: 1 });
   });
@@ -36,10 +39,12 @@ describe("tally", () => {
     expect(tally(report({ status: "failed", tests: ["passed"] }))).toEqual({ passed: 1, failed: 1 });
   });
 
-  test.each([["no test at all", report()], ["no file", undefined], ["half a file", '{"testResults": ['], ["another file", "[]"]])(
-    "counts %s as one failure",
-    (_, text) => {
-      expect(tally(text)).toEqual({ passed: 0, failed: 1 });
-    },
-  );
+  test.each([
+    ["no test at all", report()],
+    ["no file", undefined],
+    ["half a file", '{"testResults": ['],
+    ["another file", "[]"],
+  ])("counts %s as one failure", (_, text) => {
+    expect(tally(text)).toEqual({ passed: 0, failed: 1 });
+  });
 });
