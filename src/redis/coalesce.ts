@@ -69,8 +69,7 @@ class Turn {
     if (parts.length === 0 && text === "") return;
     this.#parts = [];
     this.#text = "";
-    // A socket that was destroyed meanwhile rejects its commands through its close handler.
-    if (this.#socket.destroyed) return;
+    // A socket that was destroyed meanwhile drops what it is given; its commands fail when it has closed.
     if (parts.length === 0) {
       this.#write(text);
       return;
