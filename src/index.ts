@@ -1,6 +1,30 @@
 /** The public surface of coterie. */
 // Opens everything at once; each pillar also opens alone.
 export { Coterie, type CoterieOptions, type CoterieStatus, openCoterie } from "./coterie.ts";
+// Which member owns a key, and what moves when the members change. Also as `coterie/ring`.
+export {
+  ARC_COUNT,
+  arcOf,
+  type ArcsOptions,
+  type HashRange,
+  HashRing,
+  type JumpOptions,
+  type KetamaCompat,
+  type KetamaHash,
+  type KetamaOptions,
+  type LayoutName,
+  type Loads,
+  type MaglevOptions,
+  type Member,
+  type Move,
+  type Movement,
+  type OwnersOptions,
+  type OwnerWithinOptions,
+  type PointsOptions,
+  type RingJson,
+  type RingMember,
+  type RingOptions,
+} from "./ring/index.ts";
 // Keys over several Redis instances.
 export {
   type Key,

@@ -24,6 +24,7 @@ export type RingOptions = ArcsOptions | PointsOptions | KetamaOptions | MaglevOp
 
 /** 16,384 equal arcs by Redis Cluster's slot function. The default, and what shards use. */
 export interface ArcsOptions {
+  /** Default. Weigh against the others by what you come from: see docs/ring.md. */
   readonly layout?: "arcs" | undefined;
   /**
    * The most that a member's share may be of its fair share, from 1 to 16,384. Default 1.05. A share is a
@@ -35,6 +36,7 @@ export interface ArcsOptions {
 
 /** The classic ring of hashed points. */
 export interface PointsOptions {
+  /** Least movement always, shares within about a fifth of fair; slower than "arcs". */
   readonly layout: "points";
   /** Points of a member of weight 1, above 0. Default 160. More points: evener shares, more memory. */
   readonly pointsPerWeight?: number | undefined;
@@ -42,6 +44,7 @@ export interface PointsOptions {
 
 /** Bit for bit what libketama, nutcracker or the `hashring` package do. */
 export interface KetamaOptions {
+  /** For those who come from one of these programs; everyone else does better with "arcs". */
   readonly layout: "ketama";
   /** Whose arithmetic to follow. Default "libketama". */
   readonly compat?: KetamaCompat | undefined;
@@ -59,6 +62,7 @@ export interface KetamaOptions {
 
 /** The table of Google's Maglev. */
 export interface MaglevOptions {
+  /** The evenest shares, and more movement than any other layout. */
   readonly layout: "maglev";
   /** Entries of the table, a prime up to 2,097,143. Default 65,537. At least 100 per member is advised. */
   readonly tableSize?: number | undefined;
@@ -66,6 +70,7 @@ export interface MaglevOptions {
 
 /** Jump consistent hash: members are numbered in the order given, and only the last comes or goes. */
 export interface JumpOptions {
+  /** Even shares and least movement without a table, for shards that are only ever added at the end. */
   readonly layout: "jump";
 }
 

@@ -209,7 +209,7 @@ export class HashRing {
     if (!(this.#layout instanceof ArcsLayout)) {
       throw invalid(`ring.ownerOfArc: the layout "${this.layout}" has no arcs`);
     }
-    const index = this.#layout.table[arc];
+    const index = Number.isInteger(arc) ? this.#layout.table[arc] : undefined;
     if (index !== undefined) return this.#ids[index] as string;
     throw invalid(`ring.ownerOfArc: an arc is a whole number from 0 to ${ARC_COUNT - 1}, got ${quote(arc)}`);
   }

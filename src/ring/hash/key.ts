@@ -9,7 +9,10 @@ import { CoterieError, quote } from "../../errors.ts";
 /** A string stands for its UTF-8 bytes, as Redis stores it. */
 export type Key = string | Uint8Array;
 
-/** A 32-bit hash of `bytes[start]` up to, not including, `bytes[end]`. */
+/**
+ * A 32-bit hash of `bytes[start]` up to, not including, `bytes[end]`, as a signed number: those are never
+ * put on the heap, while one above 2^31 may be. `>>> 0` makes it the position that people speak of.
+ */
 export type BytesHash = (bytes: Uint8Array, start: number, end: number) => number;
 
 const SCRATCH_BYTES = 65_536;

@@ -24,10 +24,10 @@ const LENGTH_AT = 56;
 const block = new Uint32Array(16);
 const state = new Uint32Array(4);
 
-/** The first four bytes of the MD5 of `bytes[start]` up to `bytes[end]`, as a little-endian number. */
+/** The first four bytes of the MD5 of `bytes[start]` up to `bytes[end]`, little-endian and signed. */
 export function md5(bytes: Uint8Array, start: number, end: number): number {
   digest(bytes, start, end);
-  return state[0] as number;
+  return (state[0] as number) | 0;
 }
 
 /** All four little-endian words of the MD5. The array is overwritten by the next call. */

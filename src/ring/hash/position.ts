@@ -1,7 +1,8 @@
 /**
  * Hashes that give a key its position on a circle of 2^32, for the layouts that are not made of arcs.
- * `positionHash` puts two choices together: which hash, and between which two characters the part of a
- * key stands that alone is hashed (the hash tag). Each returned function allocates nothing.
+ * Two choices come together: which hash, and between which two characters the part of a key stands that
+ * alone is hashed (the hash tag). Positions are signed 32-bit numbers here (see `BytesHash`); each of these
+ * functions allocates nothing.
  */
 import { hashUtf8, type BytesHash, type Key, requireBytes } from "./key.ts";
 import { md5 } from "./md5.ts";
@@ -37,15 +38,20 @@ export const ownPosition: (key: Key) => number = taggedHash(ownHash, "{}");
 export function ownHash(bytes: Uint8Array, start: number, end: number): number {
   let hash = 0x811c9dc5;
   for (let i = start; i < end; i++) hash = Math.imul(hash ^ (bytes[i] as number), 0x01000193);
-  return mix32(hash);
+  return mixSigned(hash);
 }
 
-/** A bijection of 32 bits in which every bit of the input changes half of the output. */
-export function mix32(value: number): number {
+/** A bijection of 32 bits in which every bit of the input changes half of the output; signed. */
+export function mixSigned(value: number): number {
   let mixed = value | 0;
   mixed = Math.imul(mixed ^ (mixed >>> 16), 0x21f0aaad);
   mixed = Math.imul(mixed ^ (mixed >>> 15), 0x735a2d97);
-  return (mixed ^ (mixed >>> 15)) >>> 0;
+  return mixed ^ (mixed >>> 15);
+}
+
+/** The same as a number from 0 to 2^32 - 1. */
+export function mix32(value: number): number {
+  return mixSigned(value) >>> 0;
 }
 
 /**
@@ -59,7 +65,7 @@ function fnv(seed: number, prime: number, isXorFirst: boolean): BytesHash {
       const signed = ((bytes[i] as number) << 24) >> 24;
       hash = isXorFirst ? Math.imul(hash ^ signed, prime) : Math.imul(hash, prime) ^ signed;
     }
-    return hash >>> 0;
+    return hash | 0;
   };
 }
 

@@ -85,7 +85,8 @@ export class CircleLayout implements Layout {
     return { size: CIRCLE, lasts, owners };
   }
 
-  #pointAfter(position: number): number {
+  #pointAfter(signed: number): number {
+    const position = signed >>> 0;
     let point = this.#starts[position >>> this.#shift] as number;
     while (point < this.#positions.length && (this.#positions[point] as number) < position) point++;
     return point === this.#positions.length ? 0 : point;

@@ -8,10 +8,10 @@
  */
 import { CoterieError } from "../../errors.ts";
 import type { Key } from "../hash/key.ts";
-import { CIRCLE, mix32, ownPosition } from "../hash/position.ts";
+import { mixSigned, ownPosition } from "../hash/position.ts";
 import type { Roster } from "../members.ts";
 import type { Layout } from "./layout.ts";
-import { CELL_COUNT, Rendezvous } from "./rendezvous.ts";
+import { CELL_SHIFT, Rendezvous } from "./rendezvous.ts";
 
 /** 2862933555777941757, the factor of the paper, in halves of 32 bits. */
 const FACTOR_HIGH = 0x27bb2ee6;
@@ -40,14 +40,14 @@ export class JumpLayout implements Layout {
 
   ownerIndex(key: Key): number {
     const position = ownPosition(key);
-    return this.buckets[jump(mix32(position + 1), position, this.buckets.length)] as number;
+    return this.buckets[jump(mixSigned(position + 1), position, this.buckets.length)] as number;
   }
 
   *preference(key: Key): Generator<number> {
     const owner = this.ownerIndex(key);
     yield owner;
     this.#rendezvous ??= new Rendezvous(this.#roster);
-    yield* this.#rendezvous.others(Math.floor(ownPosition(key) / (CIRCLE / CELL_COUNT)), owner);
+    yield* this.#rendezvous.others(ownPosition(key) >>> CELL_SHIFT, owner);
   }
 
   /** Exact for the function of the paper, whose buckets are equal by construction. */
@@ -60,26 +60,23 @@ export class JumpLayout implements Layout {
   }
 }
 
-/** The bucket of the 64-bit key (high, low) among `count`. */
+/** The bucket of the 64-bit key (high, low) among `count`; halves are signed, to stay off the heap. */
 export function jump(high: number, low: number, count: number): number {
-  let upper = high;
-  let lower = low;
+  let upper = high | 0;
+  let lower = low | 0;
   let bucket = 0;
   for (let next = 0; next < count; ) {
     bucket = next;
     const crossed = Math.imul(lower, FACTOR_HIGH) + Math.imul(upper, FACTOR_LOW);
-    upper = (multiplyHigh(lower, FACTOR_LOW) + crossed) >>> 0;
-    lower = (Math.imul(lower, FACTOR_LOW) >>> 0) + 1;
-    if (lower === CIRCLE) {
-      lower = 0;
-      upper = (upper + 1) >>> 0;
-    }
+    upper = (multiplyHigh(lower, FACTOR_LOW) + crossed) | 0;
+    lower = (Math.imul(lower, FACTOR_LOW) + 1) | 0;
+    if (lower === 0) upper = (upper + 1) | 0;
     next = Math.floor((bucket + 1) * (TWO_31 / ((upper >>> 1) + 1)));
   }
   return bucket;
 }
 
-/** The upper 32 bits of the product of two 32-bit numbers. */
+/** The upper 32 bits of the product of two 32-bit numbers, taken as unsigned, as a signed number. */
 function multiplyHigh(a: number, b: number): number {
   const aHigh = a >>> 16;
   const aLow = a & 0xffff;
@@ -87,5 +84,5 @@ function multiplyHigh(a: number, b: number): number {
   const bLow = b & 0xffff;
   const middle = aHigh * bLow + ((aLow * bLow) >>> 16);
   const carry = aLow * bHigh + (middle & 0xffff);
-  return aHigh * bHigh + Math.floor(middle / 0x1_0000) + Math.floor(carry / 0x1_0000);
+  return (aHigh * bHigh + Math.floor(middle / 0x1_0000) + Math.floor(carry / 0x1_0000)) | 0;
 }

@@ -59,7 +59,10 @@ export function ketamaLayout(roster: Roster, choices: KetamaChoices): CircleLayo
 
 /** nutcracker does not hash the empty key: it lies at position 0. */
 function emptyFirst(position: (key: Key) => number): (key: Key) => number {
-  return (key) => (key.length === 0 ? 0 : position(key));
+  return (key) => {
+    const hashed = position(key);
+    return key.length === 0 ? 0 : hashed;
+  };
 }
 
 function pointName(id: string, { compat, defaultPort }: KetamaChoices): string {

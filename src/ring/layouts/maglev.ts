@@ -10,7 +10,7 @@ import { CIRCLE, ownPosition } from "../hash/position.ts";
 import type { Roster } from "../members.ts";
 import { type Layout, type Pieces, sharesOf } from "./layout.ts";
 import { OWN_KEY_SPACE } from "./points.ts";
-import { CELL_COUNT, idHash, Rendezvous } from "./rendezvous.ts";
+import { CELL_SHIFT, idHash, Rendezvous } from "./rendezvous.ts";
 
 export const TABLE_SIZE_MAX = 2_097_143;
 
@@ -38,15 +38,14 @@ export class MaglevLayout implements Layout {
   }
 
   ownerIndex(key: Key): number {
-    return this.#table[Math.floor(ownPosition(key) * this.#scale)] as number;
+    return this.#table[Math.floor((ownPosition(key) >>> 0) * this.#scale)] as number;
   }
 
   *preference(key: Key): Generator<number> {
-    const position = ownPosition(key);
-    const owner = this.#table[Math.floor(position * this.#scale)] as number;
+    const owner = this.ownerIndex(key);
     yield owner;
     this.#rendezvous ??= new Rendezvous(this.#roster);
-    yield* this.#rendezvous.others(Math.floor(position / (CIRCLE / CELL_COUNT)), owner);
+    yield* this.#rendezvous.others(ownPosition(key) >>> CELL_SHIFT, owner);
   }
 
   shares(): Float64Array {

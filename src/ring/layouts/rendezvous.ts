@@ -20,6 +20,9 @@ import type { Roster } from "../members.ts";
 /** Cells of a rendezvous; the arcs layout has one per arc. */
 export const CELL_COUNT = 16_384;
 
+/** What a position of 32 bits is shifted by to name a cell. */
+export const CELL_SHIFT = 18;
+
 const MASK = CELL_COUNT - 1;
 const ROUNDS = 3;
 const KEYS_PER_MEMBER = 2 * ROUNDS;

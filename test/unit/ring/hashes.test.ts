@@ -1,4 +1,4 @@
-/** The hashes that give keys and points their place agree with Node's, with their definitions, with themselves. */
+/** The hashes that give keys and points their place agree with Node's and with their definitions. */
 import { Buffer } from "node:buffer";
 import { createHash } from "node:crypto";
 
@@ -24,7 +24,7 @@ function signedFnv1a64(bytes: Uint8Array): number {
     const signed = BigInt.asUintN(64, BigInt.asIntN(8, BigInt(byte)));
     hash = BigInt.asUintN(64, (hash ^ signed) * 0x100000001b3n);
   }
-  return Number(BigInt.asUintN(32, hash));
+  return Number(BigInt.asIntN(32, hash));
 }
 
 describe("md5", () => {
@@ -41,7 +41,7 @@ describe("md5", () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 300 }), fc.nat(20), (bytes, from) => {
         const start = Math.min(from, bytes.length);
-        expect(md5(bytes, start, bytes.length)).toBe(nodeMd5(bytes.subarray(start)).readUInt32LE(0));
+        expect(md5(bytes, start, bytes.length)).toBe(nodeMd5(bytes.subarray(start)).readInt32LE(0));
       }),
     );
   });
@@ -78,7 +78,7 @@ describe("the position of a key", () => {
     ["fnv1a_64", "foobar", 0x85944171f73967e8n],
     ["fnv1_64", "foobar", 0x340d8765a4dda9c2n],
   ] as const)("by %s of %j is the published value", (hash, key, full) => {
-    expect(ketamaPosition(hash, "")(key)).toBe(Number(BigInt.asUintN(32, BigInt(full))));
+    expect(ketamaPosition(hash, "")(key)).toBe(Number(BigInt.asIntN(32, BigInt(full))));
   });
 
   test("of the ring's own spreads keys that differ in one character over the whole circle", () => {
@@ -96,7 +96,8 @@ test("mix32 is a bijection, as far as a million values tell", () => {
 });
 
 test("idHash tells apart ids of every kind that people give", () => {
-  const ids = Array.from({ length: 50_000 }, (_, i) => [`r${i}`, `10.0.${i >> 8}.${i & 255}:6379`, `${i}`]).flat();
+  const idsOf = (i: number) => [`r${i}`, `10.0.${i >> 8}.${i & 255}:6379`, `${i}`];
+  const ids = Array.from({ length: 50_000 }, (_, i) => idsOf(i)).flat();
 
   expect(new Set(ids.map((id) => idHash(id).join("/"))).size).toBe(new Set(ids).size);
 });
@@ -110,9 +111,10 @@ test("ln agrees with Math.log to the fourteenth digit", () => {
 test("every member ranks every cell once", () => {
   const rendezvous = new Rendezvous(readRoster(["a", "b", "10.0.0.1:6379", "é"]));
   for (let member = 0; member < 4; member++) {
-    const ranks = Uint16Array.from({ length: CELL_COUNT }, (_, cell) => rendezvous.rank(member, cell)).toSorted();
+    const ranks = Array.from({ length: CELL_COUNT }, (_, cell) => rendezvous.rank(member, cell));
 
-    expect(ranks.every((rank, i) => rank === i)).toBe(true);
+    expect(new Set(ranks).size).toBe(CELL_COUNT);
+    expect(Math.max(...ranks)).toBe(CELL_COUNT - 1);
   }
 });
 
