@@ -37,7 +37,12 @@ try {
 }
 
 async function serve({ label, name, instances }: AppSettings): Promise<void> {
-  const coterie = await openCoterie({ name, instances, shards: { deadlineMs: 2000, healthMs: 250 }, signal: gone.signal });
+  const coterie = await openCoterie({
+    name,
+    instances,
+    shards: { deadlineMs: 2000, healthMs: 250 },
+    signal: gone.signal,
+  });
   const server = createApp(coterie, label).listen(0, "127.0.0.1");
   server.keepAliveTimeout = KEEP_ALIVE_MS;
   try {

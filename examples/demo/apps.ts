@@ -52,10 +52,14 @@ export class Apps {
     const entry = { label, child, output: "" };
     this.#children.push(entry);
     for (const stream of [child.stdout, child.stderr]) {
-      stream?.on("data", (chunk) => (entry.output = (entry.output + String(chunk)).slice(-OUTPUT_CHARACTERS_MAX)));
+      stream?.on(
+        "data",
+        (chunk) => (entry.output = (entry.output + String(chunk)).slice(-OUTPUT_CHARACTERS_MAX)),
+      );
     }
     child.once("exit", (code, killedBy) => {
-      if (!this.#stopping) this.#onEnd(`${label} ended with ${code ?? killedBy}; it printed:\n${entry.output}`);
+      if (!this.#stopping)
+        this.#onEnd(`${label} ended with ${code ?? killedBy}; it printed:\n${entry.output}`);
     });
     child.send(settings);
     const bound = AbortSignal.any([signal, deadline(START_MS_MAX)]);

@@ -62,7 +62,10 @@ export function judgeClaims(observations: Observations): Claim[] {
 }
 
 /** From what each process said about each item's owner; a process that said nothing disagrees. */
-export function compareOwners(answers: readonly ReadonlyMap<string, string>[], items: readonly string[]): Survey {
+export function compareOwners(
+  answers: readonly ReadonlyMap<string, string>[],
+  items: readonly string[],
+): Survey {
   if (answers.length === 0) return { items: 0, disagreements: [] };
   const disagreements = items
     .map((item) => [item, answers.map((owners) => owners.get(item) ?? "nothing")] as const)
@@ -76,7 +79,10 @@ function agreement({ apps, survey: { items, disagreements } }: Observations): Cl
   return {
     claim: "all processes name the same owner for every item",
     holds: apps.length > 1 && items > 0 && disagreements.length === 0,
-    seen: disagreements.length === 0 ? asked : `${asked}; ${disagreements.length} differ: ${disagreements[0] ?? ""}`,
+    seen:
+      disagreements.length === 0
+        ? asked
+        : `${asked}; ${disagreements.length} differ: ${disagreements[0] ?? ""}`,
   };
 }
 
@@ -89,7 +95,10 @@ function spread({ shares, tally }: Observations): Claim {
   }));
   return {
     claim: `requests are spread as the ring says, within ${SHARE_ERROR_MAX * 100} percentage points`,
-    holds: parts.length > 0 && all >= REQUESTS_MIN * parts.length && parts.every(({ error }) => error <= SHARE_ERROR_MAX),
+    holds:
+      parts.length > 0 &&
+      all >= REQUESTS_MIN * parts.length &&
+      parts.every(({ error }) => error <= SHARE_ERROR_MAX),
     seen: all === 0 ? "no requests" : `${parts.map(({ text }) => text).join(", ")} in ${all} requests`,
   };
 }
@@ -97,10 +106,11 @@ function spread({ shares, tally }: Observations): Claim {
 function everyProcess({ apps, shares, tally }: Observations): Claim {
   const served = apps.map((app) => tally.served[app] ?? 0);
   const idle = Object.keys(shares).filter((shard) => countsOf(tally, "before", shard).served < REQUESTS_MIN);
+  const names = apps.map((app, at) => `${app} ${served[at]}`).join(", ");
   return {
     claim: "every process served requests, and every shard",
     holds: served.length > 0 && served.every((count) => count >= REQUESTS_MIN) && idle.length === 0,
-    seen: `${apps.map((app, at) => `${app} ${served[at]}`).join(", ")}${idle.length === 0 ? "" : `; idle: ${idle.join(", ")}`}`,
+    seen: `${names}${idle.length === 0 ? "" : `; idle: ${idle.join(", ")}`}`,
   };
 }
 
@@ -124,7 +134,9 @@ function outageClaims({ shares, tally }: Observations, { shard, recoveryMs }: Ou
     {
       claim: `while ${shard} was dead, every request for the other shards was answered 2xx`,
       holds: during.served >= REQUESTS_MIN && ever.refused + ever.wrong === 0,
-      seen: `${during.served} served during the outage; ${ever.refused} refused and ${ever.wrong} wrong at any time`,
+      seen:
+        `${during.served} served during the outage; ` +
+        `${ever.refused} refused and ${ever.wrong} wrong at any time`,
     },
     {
       claim: `its own keys got 503 with Retry-After and problem+json, and not one a 2xx`,
@@ -132,7 +144,9 @@ function outageClaims({ shares, tally }: Observations, { shard, recoveryMs }: Ou
       seen: `${dead.refused} refused, ${dead.served} served, ${dead.wrong} wrong`,
     },
     {
-      claim: `started again, every process served them within ${RECOVERY_MS_MAX / 1000} s, and every request since`,
+      claim:
+        `started again, every process served them within ${RECOVERY_MS_MAX / 1000} s, ` +
+        "and every request since",
       holds: inTime && after.served >= REQUESTS_MIN && after.refused + after.wrong === 0,
       seen:
         `${recoveryMs === undefined ? "some process never did" : `after ${Math.round(recoveryMs)} ms`}; ` +
@@ -145,7 +159,9 @@ function durability({ writes: { acknowledged, itemsRead, lost } }: Observations)
   return {
     claim: "every item holds its last acknowledged write, or a later one",
     holds: acknowledged >= REQUESTS_MIN && itemsRead >= REQUESTS_MIN && lost.length === 0,
-    seen: `${acknowledged} writes acknowledged, ${itemsRead} items read${lost.length === 0 ? "" : `; ${lost.length} lost: ${lost[0]}`}`,
+    seen:
+      `${acknowledged} writes acknowledged, ${itemsRead} items read` +
+      (lost.length === 0 ? "" : `; ${lost.length} lost: ${lost[0]}`),
   };
 }
 
@@ -154,7 +170,9 @@ function nothingElse({ shares, tally }: Observations): Claim {
   return {
     claim: "nobody got anything else: no other status, no wrong shard, no stale value, no hang-up",
     holds: served > 0 && wrong === 0 && tally.wrongs.length === 0,
-    seen: `${served + refused + wrong} requests, ${wrong} wrong${wrong === 0 ? "" : `: ${tally.wrongs.join("; ")}`}`,
+    seen:
+      `${served + refused + wrong} requests, ${wrong} wrong` +
+      (wrong === 0 ? "" : `: ${tally.wrongs.join("; ")}`),
   };
 }
 

@@ -16,10 +16,15 @@ export class Client {
   /** Resolves with any answer, whatever its status; rejects when there is none. */
   ask(method: string, url: string, body?: string): Promise<Answer> {
     return new Promise((resolve, reject) => {
-      const headers = body === undefined ? {} : { "content-type": "text/plain", "content-length": Buffer.byteLength(body) };
-      const asking = request(url, { method, agent: this.#agent, timeout: SILENCE_MS_MAX, headers }, (incoming) => {
-        read(incoming).then(resolve, reject);
-      });
+      const headers =
+        body === undefined ? {} : { "content-type": "text/plain", "content-length": Buffer.byteLength(body) };
+      const asking = request(
+        url,
+        { method, agent: this.#agent, timeout: SILENCE_MS_MAX, headers },
+        (incoming) => {
+          read(incoming).then(resolve, reject);
+        },
+      );
       asking.once("timeout", () => asking.destroy(new Error(`silent for ${SILENCE_MS_MAX} ms`)));
       asking.once("error", reject);
       asking.end(body);

@@ -52,10 +52,14 @@ export class Load {
   /** Writes every item once, so that each read that follows has something to find, and then goes on. */
   async start(): Promise<void> {
     const items = [...this.#owners.keys()];
-    const own = Array.from({ length: CALLERS }, (_, caller) => items.filter((_item, at) => at % CALLERS === caller));
-    await Promise.all(own.map(async (list) => {
-      for (const item of list) if (!this.#stopping) await this.#write(item);
-    }));
+    const own = Array.from({ length: CALLERS }, (_, caller) =>
+      items.filter((_item, at) => at % CALLERS === caller),
+    );
+    await Promise.all(
+      own.map(async (list) => {
+        for (const item of list) if (!this.#stopping) await this.#write(item);
+      }),
+    );
     this.#running = Promise.all(own.map((list) => this.#callAgainAndAgain(list)));
   }
 
@@ -90,7 +94,8 @@ export class Load {
   async deleteAll(others: readonly string[]): Promise<void> {
     const left = [...this.#owners.keys(), ...others];
     const deleteOn = async () => {
-      for (let item = left.pop(); item !== undefined; item = left.pop()) await this.#ask("DELETE", this.#appFor(0), item);
+      for (let item = left.pop(); item !== undefined; item = left.pop())
+        await this.#ask("DELETE", this.#appFor(0), item);
     };
     await Promise.all(Array.from({ length: CALLERS }, deleteOn));
   }
@@ -131,7 +136,14 @@ export class Load {
     const askedIn = this.phase;
     const answer = await this.#ask(method, app, item, body);
     const versions = method === "GET" ? { versions: { ...(this.#versions.get(item) as Versions) } } : {};
-    const verdict = this.tally.add({ app: app.label, owner, askedIn, answeredIn: this.phase, answer, ...versions });
+    const verdict = this.tally.add({
+      app: app.label,
+      owner,
+      askedIn,
+      answeredIn: this.phase,
+      answer,
+      ...versions,
+    });
     this.#recent.byShard.set(owner, (this.#recent.byShard.get(owner) ?? 0) + 1);
     this.#recent.verdicts[verdict] += 1;
     return verdict;

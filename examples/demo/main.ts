@@ -66,7 +66,8 @@ async function perform(run: Run): Promise<number> {
   }
   const killed = await hand.strike();
   if (failure !== undefined) throw failure;
-  if (killed.length > 0) screen.say(`FAILED  everything ends by itself: ${killed.join(", ")} had to be killed`);
+  if (killed.length > 0)
+    screen.say(`FAILED  everything ends by itself: ${killed.join(", ")} had to be killed`);
   return claims.every(({ holds }) => holds) && killed.length === 0 ? 0 : 1;
 }
 
@@ -76,7 +77,9 @@ async function underLoad({ once, screen, stop }: Run, stage: Stage, load: Load):
   const forgetKeys = once ? () => {} : listenForKeys((key) => onKey(key));
   let told = false;
   try {
-    const claims = judgeClaims(await tell({ stage, load, screen, sceneMs: once ? SCENE_ONCE_MS : SCENE_MS, signal }));
+    const claims = judgeClaims(
+      await tell({ stage, load, screen, sceneMs: once ? SCENE_ONCE_MS : SCENE_MS, signal }),
+    );
     screen.say(checklist(claims));
     told = true;
     if (!once) await untilStopped(signal);
@@ -131,15 +134,20 @@ function whatToTry({ apps, redis, canKill }: Stage, once: boolean): string {
     `    curl ${first}/status                         health, shares, round-trip times`,
   ];
   if (once) return lines.join("\n");
-  const keys = canKill ? `after the story, ${[...redis.keys()].map((_, at) => at + 1).join(" ")} kill or start a Redis; ` : "";
+  const keys = canKill
+    ? `after the story, ${[...redis.keys()].map((_, at) => at + 1).join(" ")} kill or start a Redis; `
+    : "";
   const press = process.stdin.isTTY ? `  Press: ${keys}q or Ctrl-C ends.` : "  Ctrl-C ends.";
   return [...lines, press].join("\n");
 }
 
 function checklist(claims: readonly Claim[]): string {
-  const lines = claims.map(({ claim, holds, seen }) => `  ${holds ? "ok    " : "FAILED"}  ${claim}\n          ${seen}`);
+  const lines = claims.map(
+    ({ claim, holds, seen }) => `  ${holds ? "ok    " : "FAILED"}  ${claim}\n          ${seen}`,
+  );
   const failed = claims.filter(({ holds }) => !holds).length;
-  const verdict = failed === 0 ? `All ${claims.length} claims held.` : `${failed} of ${claims.length} claims FAILED.`;
+  const verdict =
+    failed === 0 ? `All ${claims.length} claims held.` : `${failed} of ${claims.length} claims FAILED.`;
   return ["", "What was claimed, and what was seen:", ...lines, verdict].join("\n");
 }
 

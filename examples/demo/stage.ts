@@ -79,7 +79,7 @@ export class Stagehand {
   }
 }
 
-/** Every write is on the disk before it is acknowledged, so that a killed Redis comes back with all of them. */
+/** Every write is on the disk before it is acknowledged: a killed Redis comes back with all of them. */
 function redisOptions(): Parameters<typeof startRedis>[0] {
   const given = (process.env["COTERIE_REDIS_URLS"] ?? "").split(/[\s,]+/).filter((url) => url !== "").length;
   const forced = process.env["COTERIE_TEST_REDIS"] ?? "";

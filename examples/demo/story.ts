@@ -33,7 +33,10 @@ export async function tell(telling: Telling): Promise<Observations> {
   await systemEnv.clock.sleep(sceneMs, signal);
   let outage: Outage | undefined;
   if (stage.canKill) outage = await killAndRestart(telling, owner);
-  else screen.say("This Redis is not the demo's own: nothing is killed, and the claims about an outage are left out.");
+  else
+    screen.say(
+      "This Redis is not the demo's own: nothing is killed, and the claims about an outage are left out.",
+    );
   await systemEnv.clock.sleep(sceneMs / 2, signal);
   return { ...(await observe(telling)), outage };
 }
@@ -50,11 +53,15 @@ async function routeAnItem({ stage: { apps, client }, screen }: Telling): Promis
   const told = await Promise.all(apps.map(({ url }) => client.json(`${url}/where/${ITEM}`)));
   const { key, arc, shard } = told[0] ?? {};
   const owners = told.map((answer, at) => `${apps[at]?.label}: ${String(answer["shard"])}`);
-  screen.say(`A key is routed: "${String(key)}" is in arc ${String(arc)} of 16384, which ${String(shard)} owns.`);
+  screen.say(
+    `A key is routed: "${String(key)}" is in arc ${String(arc)} of 16384, which ${String(shard)} owns.`,
+  );
   screen.say(`  Each process computes that alone (${owners.join(", ")}).`);
   const [writer, reader] = [apps[0] as App, apps[1] as App];
   await client.ask("PUT", `${writer.url}/items/${ITEM}`, "green");
-  screen.say(`  Written through ${writer.label}, read through ${reader.label}: ${await show(reader, client)}`);
+  screen.say(
+    `  Written through ${writer.label}, read through ${reader.label}: ${await show(reader, client)}`,
+  );
   return String(shard);
 }
 
@@ -77,13 +84,17 @@ async function killAndRestart(telling: Telling, shard: string): Promise<Outage> 
   screen.say(`${shard} is started again, with what it had synced to its disk.`);
   const recoveryMs = await recovery(telling, shard);
   load.phase = "after";
-  const when = recoveryMs === undefined ? `not within ${RECOVERY_MS_MAX} ms` : `after ${Math.round(recoveryMs)} ms`;
+  const when =
+    recoveryMs === undefined ? `not within ${RECOVERY_MS_MAX} ms` : `after ${Math.round(recoveryMs)} ms`;
   screen.say(`  every process serves its keys again: ${when}. ${await show(apps[1] as App, client)}`);
   return { shard, recoveryMs };
 }
 
 /** Until every process has answered 2xx for the shard's item; undefined when that takes too long. */
-async function recovery({ stage: { apps, client }, signal }: Telling, shard: string): Promise<number | undefined> {
+async function recovery(
+  { stage: { apps, client }, signal }: Telling,
+  shard: string,
+): Promise<number | undefined> {
   const { clock } = systemEnv;
   const startedAt = clock.now();
   const waiting = new Set(apps);

@@ -61,7 +61,8 @@ export class Tally {
     this.#phases[phase][sample.owner] ??= { served: 0, refused: 0, wrong: 0 };
     (this.#phases[phase][sample.owner] as Record<Verdict, number>)[verdict] += 1;
     if (verdict === "served") this.#served[sample.app] = (this.#served[sample.app] ?? 0) + 1;
-    if (problem !== undefined && this.#wrongs.length < WRONGS_KEPT) this.#wrongs.push(`${sample.app}: ${problem}`);
+    if (problem !== undefined && this.#wrongs.length < WRONGS_KEPT)
+      this.#wrongs.push(`${sample.app}: ${problem}`);
     return verdict;
   }
 
@@ -85,7 +86,8 @@ function judgeServed({ body }: Answer, { owner, versions }: Sample): string | un
   if (versions === undefined) return undefined;
   const version = typeof value === "string" ? Number(value) : Number.NaN;
   if (version >= versions.acknowledged && version <= versions.tried) return undefined;
-  return `read ${String(value)}, but ${versions.acknowledged} was acknowledged and ${versions.tried} tried last`;
+  const { acknowledged, tried } = versions;
+  return `read ${String(value)}, but ${acknowledged} was acknowledged and ${tried} tried last`;
 }
 
 /** RFC 9457, and the header that says when to ask again. */
@@ -94,7 +96,9 @@ function judgeRefusal({ contentType, retryAfter, body }: Answer): string | undef
   if (!/^[1-9]\d*$/.test(retryAfter)) return `503 with Retry-After "${retryAfter}"`;
   const { type, title, status, detail, code } = parse(body);
   if (status !== 503) return `503 whose body says ${String(status)}`;
-  return [type, title, detail, code].every((text) => typeof text === "string") ? undefined : "503 without a member";
+  return [type, title, detail, code].every((text) => typeof text === "string")
+    ? undefined
+    : "503 without a member";
 }
 
 function isServed({ answer }: Sample): boolean {

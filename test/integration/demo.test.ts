@@ -18,7 +18,10 @@ afterEach(() => {
   for (const program of started.splice(0)) program.destroy();
 });
 
-function demo(words: readonly string[], variables: Readonly<Record<string, string | undefined>> = OWN_REDIS): Program {
+function demo(
+  words: readonly string[],
+  variables: Readonly<Record<string, string | undefined>> = OWN_REDIS,
+): Program {
   const program = new Program([MAIN, ...words], variables);
   started.push(program);
   return program;
@@ -28,41 +31,58 @@ function claimsIn(output: string): string[] {
   return output.split("\n").filter((line) => /^ {2}(ok|FAILED) /.test(line)).map((line) => line.trim());
 }
 
-test("--once kills a Redis, shows that all claims held, and ends with 0 and nothing left", { timeout: 90_000 }, async () => {
-  const program = demo(["--once"]);
+test(
+  "--once kills a Redis, shows that all claims held, and ends with 0 and nothing left",
+  { timeout: 90_000 },
+  async () => {
+    const program = demo(["--once"]);
 
   const ending = await program.ended;
 
-  expect(claimsIn(program.output)).toEqual([
-    "ok      all processes name the same owner for every item",
-    "ok      requests are spread as the ring says, within 8 percentage points",
-    "ok      every process served requests, and every shard",
-    expect.stringMatching(/^ok {6}while redis-\d was dead, every request for the other shards was answered 2xx$/),
-    "ok      its own keys got 503 with Retry-After and problem+json, and not one a 2xx",
-    "ok      started again, every process served them within 5 s, and every request since",
-    "ok      every item holds its last acknowledged write, or a later one",
-    "ok      nobody got anything else: no other status, no wrong shard, no stale value, no hang-up",
-  ]);
-  expect(program.output).toMatch(/\n +\d+ requests\/s \| redis-1 +\d+ % .* \| errors\/s: \d+ x 503, 0 other\n/);
-  expect(program.output).toMatch(/curl -X PUT -d red http:\/\/127\.0\.0\.1:\d+\/items\/cherry/);
-  expect(program.output).not.toContain("\u001b");
-  expect(ending).toEqual({ code: 0, signal: null });
-  expect(await program.leftovers()).toEqual([]);
-});
+    expect(claimsIn(program.output)).toEqual([
+      "ok      all processes name the same owner for every item",
+      "ok      requests are spread as the ring says, within 8 percentage points",
+      "ok      every process served requests, and every shard",
+      expect.stringMatching(
+        /^ok {6}while redis-\d was dead, every request for the other shards was answered 2xx$/,
+      ),
+      "ok      its own keys got 503 with Retry-After and problem+json, and not one a 2xx",
+      "ok      started again, every process served them within 5 s, and every request since",
+      "ok      every item holds its last acknowledged write, or a later one",
+      "ok      nobody got anything else: no other status, no wrong shard, no stale value, no hang-up",
+    ]);
+    expect(program.output).toMatch(
+      /\n +\d+ requests\/s \| redis-1 +\d+ % .* \| errors\/s: \d+ x 503, 0 other\n/,
+    );
+    expect(program.output).toMatch(/curl -X PUT -d red http:\/\/127\.0\.0\.1:\d+\/items\/cherry/);
+    expect(program.output).not.toContain("\u001b");
+    expect(ending).toEqual({ code: 0, signal: null });
+    expect(await program.leftovers()).toEqual([]);
+  },
+);
 
-test("with five Redis of somebody else's, nothing is killed and nothing is left in them", { timeout: 90_000 }, async () => {
-  await using redis = await startRedis({ count: 5, provider: "process" });
-  const program = demo(["--once"], { COTERIE_REDIS_URLS: redis.urls.join(","), COTERIE_TEST_REDIS: undefined });
+test(
+  "with five Redis of somebody else's, nothing is killed and nothing is left in them",
+  { timeout: 90_000 },
+  async () => {
+    await using redis = await startRedis({ count: 5, provider: "process" });
+    const program = demo(["--once"], {
+      COTERIE_REDIS_URLS: redis.urls.join(","),
+      COTERIE_TEST_REDIS: undefined,
+    });
 
   const ending = await program.ended;
 
-  expect(claimsIn(program.output).map((line) => line.slice(0, 6))).toEqual(Array.from({ length: 6 }, () => "ok    "));
-  expect(program.output).toContain("nothing is killed");
-  expect(program.output).toContain("redis-5");
-  expect(ending).toEqual({ code: 0, signal: null });
-  expect(await Promise.all(redis.urls.map(keysLeft))).toEqual([0, 0, 0, 0, 0]);
-  expect(await program.leftovers()).toEqual([]);
-});
+    expect(claimsIn(program.output).map((line) => line.slice(0, 6))).toEqual(
+      Array.from({ length: 6 }, () => "ok    "),
+    );
+    expect(program.output).toContain("nothing is killed");
+    expect(program.output).toContain("redis-5");
+    expect(ending).toEqual({ code: 0, signal: null });
+    expect(await Promise.all(redis.urls.map(keysLeft))).toEqual([0, 0, 0, 0, 0]);
+    expect(await program.leftovers()).toEqual([]);
+  },
+);
 
 async function keysLeft(url: string): Promise<number> {
   const client = new Redis(url, { protocol: 2, maxRetriesPerRequest: 0 });

@@ -108,11 +108,13 @@ test.each<[string, string]>([
   ],
   [
     "when no instance could be reached",
-    `await openShards({ instances: ["redis://127.0.0.1:1"] }).catch((error) => error.code === "UNREACHABLE" || exit());`,
+    `const instances = ["redis://127.0.0.1:1"];
+    await openShards({ instances }).catch((error) => error.code === "UNREACHABLE" || exit());`,
   ],
   [
     "when an option was refused after an instance had been made",
-    `await openShards({ instances: [url, "nonsense"] }).catch((error) => error.code === "INVALID_OPTION" || exit());`,
+    `const instances = [url, "nonsense"];
+    await openShards({ instances }).catch((error) => error.code === "INVALID_OPTION" || exit());`,
   ],
 ])("nothing keeps a process alive %s", async (_, body) => {
   const program = `

@@ -78,7 +78,11 @@ export class Program {
   descendants(): { readonly pid: number; readonly command: string }[] {
     return readdirSync("/proc")
       .filter((name) => /^\d+$/.test(name) && Number(name) !== this.#pid)
-      .map((name) => ({ pid: Number(name), command: readProc(name, "cmdline"), environment: readProc(name, "environ") }))
+      .map((name) => ({
+        pid: Number(name),
+        command: readProc(name, "cmdline"),
+        environment: readProc(name, "environ"),
+      }))
       .filter(({ environment }) => environment.split("\0").includes(`TMPDIR=${this.#folder}`))
       .map(({ pid, command }) => ({ pid, command: command.replaceAll("\0", " ") }));
   }

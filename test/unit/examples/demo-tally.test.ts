@@ -3,7 +3,12 @@ import { expect, test } from "vitest";
 
 import { type Answer, type Sample, Tally } from "../../../examples/demo/tally.ts";
 
-const OK: Answer = { status: 200, contentType: "application/json", retryAfter: "", body: '{"shard":"a","value":"4"}' };
+const OK: Answer = {
+  status: 200,
+  contentType: "application/json",
+  retryAfter: "",
+  body: '{"shard":"a","value":"4"}',
+};
 const PROBLEM = { type: "urn:x", title: "t", status: 503, detail: "d", code: "UNREACHABLE" };
 const REFUSAL: Answer = {
   status: 503,
@@ -39,15 +44,39 @@ test.each<[string, Sample, string]>([
   ["another shard than the owner", sample(OK, { owner: "b" }), "served by a, but the owner is b"],
   ["no shard", sample({ ...OK, body: "{}" }), "served by undefined, but the owner is a"],
   ["a body that is no JSON", sample({ ...OK, body: "oops" }), "served by undefined, but the owner is a"],
-  ["a stale value", sample(OK, { versions: { acknowledged: 5, tried: 6 } }), "read 4, but 5 was acknowledged and 6 tried last"],
-  ["a value that nobody wrote", sample(OK, { versions: { acknowledged: 1, tried: 3 } }), "read 4, but 1 was acknowledged"],
-  ["no value", sample({ ...OK, body: '{"shard":"a"}' }, { versions: { acknowledged: 0, tried: 3 } }), "read undefined"],
-  ["null for a value", sample({ ...OK, body: '{"shard":"a","value":null}' }, { versions: { acknowledged: 0, tried: 3 } }), "read null"],
+  [
+    "a stale value",
+    sample(OK, { versions: { acknowledged: 5, tried: 6 } }),
+    "read 4, but 5 was acknowledged and 6 tried last",
+  ],
+  [
+    "a value that nobody wrote",
+    sample(OK, { versions: { acknowledged: 1, tried: 3 } }),
+    "read 4, but 1 was acknowledged",
+  ],
+  [
+    "no value",
+    sample({ ...OK, body: '{"shard":"a"}' }, { versions: { acknowledged: 0, tried: 3 } }),
+    "read undefined",
+  ],
+  [
+    "null for a value",
+    sample({ ...OK, body: '{"shard":"a","value":null}' }, { versions: { acknowledged: 0, tried: 3 } }),
+    "read null",
+  ],
   ["503 in another format", sample({ ...REFUSAL, contentType: "text/html" }), "503 as text/html"],
   ["503 without Retry-After", sample({ ...REFUSAL, retryAfter: "" }), '503 with Retry-After ""'],
   ["503 with a Retry-After of 0", sample({ ...REFUSAL, retryAfter: "0" }), '503 with Retry-After "0"'],
-  ["503 whose body says another status", sample({ ...REFUSAL, body: JSON.stringify({ ...PROBLEM, status: 500 }) }), "503 whose body says 500"],
-  ["503 without a code", sample({ ...REFUSAL, body: JSON.stringify({ ...PROBLEM, code: undefined }) }), "503 without a member"],
+  [
+    "503 whose body says another status",
+    sample({ ...REFUSAL, body: JSON.stringify({ ...PROBLEM, status: 500 }) }),
+    "503 whose body says 500",
+  ],
+  [
+    "503 without a code",
+    sample({ ...REFUSAL, body: JSON.stringify({ ...PROBLEM, code: undefined }) }),
+    "503 without a member",
+  ],
 ])("%s counts as wrong, and is kept in words", (_name, one, words) => {
   const tally = new Tally();
 
