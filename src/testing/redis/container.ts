@@ -14,7 +14,7 @@ import { type RedisConfig, renderConfig } from "./config.ts";
 import { noRedis } from "./find.ts";
 import { type Backend, openGroup, type RedisGroup } from "./handle.ts";
 import { GROUP_LABEL, ownLabels, removeContainer, removeGroup, sweepDeadOwners } from "./labels.ts";
-import { holdFreePort, isPortFree, releasePort } from "./ports.ts";
+import { canListen, holdFreePort, isPortFree, releasePort } from "./ports.ts";
 import { probe } from "./probe.ts";
 import { until } from "./wait.ts";
 import { Watchdog } from "./watchdog.ts";
@@ -51,7 +51,8 @@ export async function openContainers(options: ContainerOptions): Promise<RedisGr
   const groupId = randomUUID();
   const watchdog = new Watchdog({ containerLabel: `${GROUP_LABEL}=${groupId}` });
   const image = options.image ?? process.env["COTERIE_REDIS_IMAGE"] ?? DEFAULT_IMAGE;
-  const settings: ContainerSettings = { testcontainers, engine, image, config: options.config, groupId };
+  const host = await reachableHost(engine);
+  const settings: ContainerSettings = { testcontainers, engine, host, image, config: options.config, groupId };
   const cleanUp = async () => {
     await removeGroup(engine.container.dockerode, groupId);
     await watchdog.close();
@@ -62,6 +63,7 @@ export async function openContainers(options: ContainerOptions): Promise<RedisGr
 interface ContainerSettings {
   readonly testcontainers: Testcontainers;
   readonly engine: Engine;
+  readonly host: string;
   readonly image: string;
   readonly config: RedisConfig;
   readonly groupId: string;
@@ -79,8 +81,7 @@ class ContainerBackend implements Backend {
 
   private constructor(settings: ContainerSettings) {
     this.#settings = settings;
-    const { host } = settings.engine.info.containerRuntime;
-    this.#host = host === "localhost" ? LOOPBACK : host;
+    this.#host = settings.host;
   }
 
   static async open(settings: ContainerSettings, signal?: AbortSignal): Promise<ContainerBackend> {
@@ -317,6 +318,15 @@ async function readLogs(container: Container): Promise<string> {
     at = end;
   }
   return Buffer.concat(parts).toString();
+}
+
+/**
+ * Where there is a /.dockerenv, testcontainers names the engine's bridge, which may well be this machine's
+ * own; one can listen at an own address, also at that of a bridge that is down, and at no other.
+ */
+async function reachableHost(engine: Engine): Promise<string> {
+  const { host } = engine.info.containerRuntime;
+  return host === "localhost" || (await canListen(host, 0)) ? LOOPBACK : host;
 }
 
 function isPortTaken(failure: CoterieError): boolean {

@@ -37,9 +37,13 @@ export function releasePort(port: number): void {
 
 /** True when a server could listen on it now, on loopback. */
 export function isPortFree(port: number): Promise<boolean> {
+  return canListen("127.0.0.1", port);
+}
+
+export function canListen(host: string, port: number): Promise<boolean> {
   return new Promise((resolve) => {
     const server = createServer();
     server.once("error", () => resolve(false));
-    server.listen({ host: "127.0.0.1", port, exclusive: true }, () => server.close(() => resolve(true)));
+    server.listen({ host, port, exclusive: true }, () => server.close(() => resolve(true)));
   });
 }
