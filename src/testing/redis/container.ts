@@ -52,7 +52,8 @@ export async function openContainers(options: ContainerOptions): Promise<RedisGr
   const watchdog = new Watchdog({ containerLabel: `${GROUP_LABEL}=${groupId}` });
   const image = options.image ?? process.env["COTERIE_REDIS_IMAGE"] ?? DEFAULT_IMAGE;
   const host = await reachableHost(engine);
-  const settings: ContainerSettings = { testcontainers, engine, host, image, config: options.config, groupId };
+  const { config } = options;
+  const settings: ContainerSettings = { testcontainers, engine, host, image, config, groupId };
   const cleanUp = async () => {
     await removeGroup(engine.container.dockerode, groupId);
     await watchdog.close();
