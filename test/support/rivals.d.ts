@@ -1,4 +1,4 @@
-/** Types of the packages that tests and benches compare with, as far as they are used; they bring none. */
+/** Types of the package that tests compare with, as far as it is used; it brings none. */
 declare module "hashring" {
   interface ServerOptions {
     readonly weight?: number;
@@ -19,13 +19,4 @@ declare module "hashring" {
     range(key: string, size: number): string[];
   }
   export = HashRing;
-}
-
-declare module "consistent-hash" {
-  class ConsistentHash {
-    constructor(options?: Readonly<Record<string, unknown>>);
-    add(member: string, points?: number): this;
-    get(key: string): string;
-  }
-  export = ConsistentHash;
 }

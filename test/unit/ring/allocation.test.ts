@@ -29,9 +29,9 @@ async function costOf<K>(keys: readonly K[], lookup: (key: K) => unknown): Promi
   run(keys, lookup, 100_000);
   let collections = 0;
   const observer = new PerformanceObserver((list) => {
-    for (const { startTime, detail } of list.getEntries()) {
-      const { kind } = detail as { readonly kind: number };
-      if (startTime >= begin && kind === constants.NODE_PERFORMANCE_GC_MINOR) collections++;
+    for (const entry of list.getEntries()) {
+      const { kind } = Reflect.get(entry, "detail") as { readonly kind: number };
+      if (entry.startTime >= begin && kind === constants.NODE_PERFORMANCE_GC_MINOR) collections++;
     }
   });
   observer.observe({ entryTypes: ["gc"] });

@@ -81,7 +81,7 @@ describe("the arc of a string", () => {
 
   test("is the slot of the package that ioredis routes by, where that one follows Redis", () => {
     // That package reads a tag after an empty "{}", which Redis does not, and lone surrogates its own way.
-    const sound = anyText.filter((key) => key.isWellFormed() && !key.includes("{}"));
+    const sound = anyText.filter((key) => !/\p{Surrogate}/u.test(key) && !key.includes("{}"));
     fc.assert(
       fc.property(sound, (key) => {
         expect(arcOf(key)).toBe(ioredisSlot(key));
@@ -95,6 +95,12 @@ describe("the arc of a string", () => {
     for (const text of long) {
       expect(arcOf(text)).toBe(slowArcOf(text));
     }
+  });
+
+  test("is right for a long tag in a longer key", () => {
+    const tag = "€".repeat(30_000);
+
+    expect(arcOf(`before{${tag}}after`)).toBe(slowArcOf(tag));
   });
 
   test("does not depend on how the engine holds the string", () => {

@@ -104,6 +104,14 @@ test("rebalanced from one member to 200, each step moves the ideal", () => {
   expect(imbalance(ring)).toBeLessThanOrEqual(1.03);
 });
 
+test("what a member leaves behind goes to those who have the least", () => {
+  const ids = Array.from({ length: 60 }, (_, i) => `r${i}`);
+  let ring = new HashRing(ids);
+  for (let count = 59; count >= 30; count--) ring = ring.rebalance(ids.slice(0, count));
+
+  expect(imbalance(ring)).toBeLessThanOrEqual(1.01);
+});
+
 test("the other layouts' shares are as even as docs/ring.md says", () => {
   const ids = Array.from({ length: 100 }, (_, i) => `redis-${i}`);
 

@@ -55,6 +55,13 @@ describe("a ring", () => {
     for (const factor of [3, 10, 1e-300, 1e300]) expect(tableOf(factor)).toBe(tableOf(1));
   });
 
+  test("bears weights at the top of what numbers can be", () => {
+    const members = ["a", "b", "c"].map((id) => ({ id, weight: Number.MAX_VALUE }));
+
+    expect(new HashRing(members).toJSON().arcs).toBe(new HashRing(["a", "b", "c"]).toJSON().arcs);
+    expect(new HashRing(["a"]).rebalance(members).shares().get("a")).toBeLessThan(0.36);
+  });
+
   test("bears weights as far apart as numbers go", () => {
     const shares = new HashRing([{ id: "a", weight: 5e-324 }, { id: "b", weight: 1.7e308 }]).shares();
 
@@ -203,6 +210,38 @@ describe("fromArcs", () => {
     expect(movement.arcs).toBe(4_096);
     expect(new Set(movement.moves.map(({ to }) => to))).toEqual(new Set(["n4"]));
     expect(movement.betweenStayers).toBe(0);
+  });
+});
+
+describe("rebalance", () => {
+  test("takes from a member what it wants least: mostly what the computed ring would not give it", () => {
+    const all = HashRing.fromArcs(["a", "b"], () => "a");
+    const computed = new HashRing(["a", "b"]);
+    const shared = all.rebalance(["a", "b"]);
+    const numbers = Array.from({ length: 16_384 }, (_, arc) => arc);
+    const arcs = numbers.filter((arc) => shared.ownerOfArc(arc) === "b");
+    const meantForB = arcs.filter((arc) => computed.ownerOfArc(arc) === "b");
+
+    expect(arcs).toHaveLength(16_384 - Math.floor(1.05 * 8_192));
+    expect(meantForB.length).toBeGreaterThan(0.7 * arcs.length);
+  });
+
+  test("raises a member whose weight grew to its fair share, and no other", () => {
+    const ring = new HashRing(["a", "b", "c", "d"]);
+    const heavier = ring.rebalance(["a", "b", "c", { id: "d", weight: 3 }]);
+    const { moves, betweenStayers, share } = ring.movement(heavier);
+
+    expect(heavier.shares().get("d")).toBe(0.5);
+    expect(new Set(moves.map(({ to }) => to))).toEqual(new Set(["d"]));
+    expect(betweenStayers).toBe(share);
+  });
+
+  test("in other layouts is the ring of the new members", () => {
+    for (const layout of ["points", "ketama", "maglev", "jump"] as const) {
+      const ring = new HashRing(["a", "b"], { layout }).rebalance(["a", "b", "c"]);
+
+      expect(ring.toJSON()).toEqual(new HashRing(["a", "b", "c"], { layout }).toJSON());
+    }
   });
 });
 
