@@ -12,6 +12,9 @@ import { afterEach, beforeEach, expect, test } from "vitest";
 
 const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 const PASSED = report("passed", ["passed", "passed"]);
+const SKIPPED = report("passed", ["passed", "skipped"]);
+const FAILED = report("failed", ["passed", "failed"]);
+const PROGRAMS = ["docker", "dockerd", "docker-compose", "iptables", "busybox", "nutcracker", "redis-server"];
 
 /** Writes the report that the test chose to where the real vitest would, and ends with the chosen code. */
 const FAKE_NPM = `#!/bin/bash
@@ -37,13 +40,12 @@ beforeEach(() => {
   for (const path of ["checkout/.ci", "checkout/.build/scripts", "checkout/docker", "bin", "tmp"]) {
     mkdirSync(join(folder, path), { recursive: true });
   }
-  copyFileSync(join(ROOT, ".ci/run"), join(folder, "checkout/.ci/run"));
-  copyFileSync(join(ROOT, ".build/scripts/sum-reports.js"), join(folder, "checkout/.build/scripts/sum-reports.js"));
+  for (const path of [".ci/run", ".build/scripts/sum-reports.js"]) {
+    copyFileSync(join(ROOT, path), join(folder, "checkout", path));
+  }
   writeFileSync(join(folder, "checkout/package.json"), '{ "type": "module" }');
   addProgram("bin/npm", FAKE_NPM);
-  for (const name of ["docker", "dockerd", "docker-compose", "iptables", "busybox", "nutcracker", "redis-server"]) {
-    addProgram(`bin/${name}`);
-  }
+  for (const name of PROGRAMS) addProgram(`bin/${name}`);
   addProgram("checkout/docker/build-image.sh");
 });
 
@@ -51,8 +53,8 @@ afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
 test.each<[string, Record<string, string>, number, string]>([
   ["all passed", {}, 0, "4 passed, 0 failed"],
-  ["a test failed", { UNIT_REPORT: report("failed", ["passed", "failed"]), UNIT_CODE: "1" }, 1, "3 passed, 1 failed"],
-  ["a test was skipped", { CONTAINERS_REPORT: report("passed", ["passed", "skipped"]) }, 1, "3 passed, 1 failed"],
+  ["a test failed", { UNIT_REPORT: FAILED, UNIT_CODE: "1" }, 1, "3 passed, 1 failed"],
+  ["a test was skipped", { CONTAINERS_REPORT: SKIPPED }, 1, "3 passed, 1 failed"],
   ["a suite passed, and its command failed", { CONTAINERS_CODE: "1" }, 1, "4 passed, 1 failed"],
   ["a suite wrote no report", { UNIT_REPORT: "" }, 1, "2 passed, 1 failed"],
   ["a suite found no test", { UNIT_REPORT: '{"testResults":[]}' }, 1, "2 passed, 1 failed"],
@@ -102,7 +104,8 @@ function run(environment: Readonly<Record<string, string>>): { status: number | 
 }
 
 function report(status: string, tests: readonly string[]): string {
-  return JSON.stringify({ testResults: [{ status, assertionResults: tests.map((one) => ({ status: one })) }] });
+  const assertionResults = tests.map((one) => ({ status: one }));
+  return JSON.stringify({ testResults: [{ status, assertionResults }] });
 }
 
 function addProgram(path: string, text = "#!/bin/bash\nexit 0\n"): void {
