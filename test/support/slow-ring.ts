@@ -128,3 +128,25 @@ export function slowSuccessor(points: readonly { at: number; id: string }[], pos
   const nearest = points.toSorted((a, b) => distance(a.at) - distance(b.at) || (a.id < b.id ? -1 : 1));
   return nearest[0]!.id;
 }
+
+/** The exact share of each id on a circle of points. */
+export function slowShares(points: readonly { at: number; id: string }[]): Map<string, number> {
+  const sorted = points.toSorted((a, b) => a.at - b.at || (a.id < b.id ? -1 : 1));
+  const firsts = sorted.filter(({ at }, i) => i === 0 || at !== sorted[i - 1]?.at);
+  const shares = new Map<string, number>();
+  for (const [i, { at, id }] of firsts.entries()) {
+    const before = firsts[i - 1]?.at ?? (firsts.at(-1)?.at ?? 0) - 2 ** 32;
+    shares.set(id, (shares.get(id) ?? 0) + (at - before) / 2 ** 32);
+  }
+  return shares;
+}
+
+/** How many groups of points ketama gives a member, in the arithmetic of each program's C or JavaScript. */
+export function slowGroups(compat: string, weight: number, total: number, count: number): number {
+  if (compat === "hashring") return Math.floor((weight / total) * 40 * count);
+  const float = (value: number) => Float32Array.of(value)[0] ?? Number.NaN;
+  const part = float(float(weight) / float(total));
+  if (compat === "libketama") return Math.floor(float(part * 40 * count));
+  const points = float(float(float(part * 160) / 4) * float(count));
+  return Math.floor(float(points + 1e-10));
+}

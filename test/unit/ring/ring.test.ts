@@ -83,6 +83,19 @@ describe("the table", () => {
   });
 });
 
+test.each([
+  ["arcs", "65d8fb8825212efb"],
+  ["points", "e5aede9f0118286f"],
+  ["ketama", "7df56ad5cd348e3a"],
+  ["maglev", "e22aec2df3670f8b"],
+  ["jump", "b2f767ce8074d886"],
+] as const)("the layout %s answers the same for ever, stand-ins included", (layout, digest) => {
+  const ring = new HashRing(numbered(12), { layout });
+  const answers = keys.map((key) => ring.owners(key, 3).join());
+
+  expect(createHash("sha256").update(answers.join("\n")).digest("hex").slice(0, 16)).toBe(digest);
+});
+
 describe("owners", () => {
   const zoned = new HashRing(Array.from({ length: 9 }, (_, i) => ({ id: `r${i}`, zone: `z${i % 3}` })));
 
