@@ -16,7 +16,7 @@ export interface Rival {
   readonly build: (ids: readonly string[]) => RivalRing;
 }
 
-export interface RivalRing {
+interface RivalRing {
   readonly lookup: (key: string) => unknown;
   /** The exact division of the hash circle, where the package lets it be read. */
   readonly points?: readonly Point[];

@@ -31,7 +31,7 @@ export interface Roster {
 }
 
 export const MEMBERS_MAX = 16_384;
-export const ID_LENGTH_MAX = 512;
+const ID_LENGTH_MAX = 512;
 
 const MEMBER_FIELDS = ["id", "weight", "zone"];
 

@@ -14,6 +14,7 @@ const BUILT_FROM = [
   "package.json",
   "tsconfig.json",
   "tsconfig.base.json",
+  "README.md",
   "LICENSE",
   "CHANGELOG.md",
 ];
@@ -90,7 +91,7 @@ describe("the tarball", () => {
     const allowed =
       /^(?:dist\/(?:src|middleware)\/.+\.(?:js|d\.ts)|README\.md|LICENSE|CHANGELOG\.md|package\.json)$/;
     expect(files.filter((file) => !allowed.test(file))).toEqual([]);
-    expect(files).toEqual(expect.arrayContaining(["LICENSE", "CHANGELOG.md", "package.json"]));
+    expect(files).toEqual(expect.arrayContaining(["README.md", "LICENSE", "CHANGELOG.md", "package.json"]));
   });
 
   test("holds code and types for each source file", async () => {

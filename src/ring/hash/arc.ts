@@ -45,7 +45,7 @@ export function arcOf(key: Key): number {
 }
 
 /** CRC16/XMODEM of `bytes[start]` up to `bytes[end]`. */
-export function crc16(bytes: Uint8Array, start: number, end: number): number {
+function crc16(bytes: Uint8Array, start: number, end: number): number {
   let crc = 0;
   for (let i = start; i < end; i++) crc = ((crc << 8) & 0xffff) ^ at(T0, (crc >>> 8) ^ (bytes[i] as number));
   return crc;

@@ -35,7 +35,7 @@ export const ownPosition: (key: Key) => number = taggedHash(ownHash, "{}");
  * FNV-1a of 32 bits, finished by a mixer so that keys that differ in their last character alone are far
  * apart: for points, tables and jumps of this package's own.
  */
-export function ownHash(bytes: Uint8Array, start: number, end: number): number {
+function ownHash(bytes: Uint8Array, start: number, end: number): number {
   let hash = 0x811c9dc5;
   for (let i = start; i < end; i++) hash = Math.imul(hash ^ (bytes[i] as number), 0x01000193);
   return mixSigned(hash);
