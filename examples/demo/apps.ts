@@ -58,8 +58,8 @@ export class Apps {
       );
     }
     child.once("exit", (code, killedBy) => {
-      if (!this.#stopping)
-        this.#onEnd(`${label} ended with ${code ?? killedBy}; it printed:\n${entry.output}`);
+      if (this.#stopping) return;
+      this.#onEnd(`${label} ended with ${code ?? killedBy}; it printed:\n${entry.output}`);
     });
     child.send(settings);
     const bound = AbortSignal.any([signal, deadline(START_MS_MAX)]);

@@ -94,8 +94,9 @@ export class Load {
   async deleteAll(others: readonly string[]): Promise<void> {
     const left = [...this.#owners.keys(), ...others];
     const deleteOn = async () => {
-      for (let item = left.pop(); item !== undefined; item = left.pop())
+      for (let item = left.pop(); item !== undefined; item = left.pop()) {
         await this.#ask("DELETE", this.#appFor(0), item);
+      }
     };
     await Promise.all(Array.from({ length: CALLERS }, deleteOn));
   }

@@ -66,8 +66,9 @@ async function perform(run: Run): Promise<number> {
   }
   const killed = await hand.strike();
   if (failure !== undefined) throw failure;
-  if (killed.length > 0)
+  if (killed.length > 0) {
     screen.say(`FAILED  everything ends by itself: ${killed.join(", ")} had to be killed`);
+  }
   return claims.every(({ holds }) => holds) && killed.length === 0 ? 0 : 1;
 }
 

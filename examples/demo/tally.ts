@@ -61,8 +61,8 @@ export class Tally {
     this.#phases[phase][sample.owner] ??= { served: 0, refused: 0, wrong: 0 };
     (this.#phases[phase][sample.owner] as Record<Verdict, number>)[verdict] += 1;
     if (verdict === "served") this.#served[sample.app] = (this.#served[sample.app] ?? 0) + 1;
-    if (problem !== undefined && this.#wrongs.length < WRONGS_KEPT)
-      this.#wrongs.push(`${sample.app}: ${problem}`);
+    const isKept = problem !== undefined && this.#wrongs.length < WRONGS_KEPT;
+    if (isKept) this.#wrongs.push(`${sample.app}: ${problem}`);
     return verdict;
   }
 

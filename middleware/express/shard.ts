@@ -128,8 +128,8 @@ export function problems(options: ProblemsOptions = {}): ErrorRequestHandler {
 function keyRefusal(key: unknown, keyBytesMax: number): Answer | undefined {
   if (key === undefined || key === null || key === "") return missingKey();
   if (key instanceof Promise) throw promiseKey(key);
-  if (typeof key !== "string" && !(key instanceof Uint8Array))
-    return invalidKey("The key must be text or bytes.");
+  const isKey = typeof key === "string" || key instanceof Uint8Array;
+  if (!isKey) return invalidKey("The key must be text or bytes.");
   if (key.length === 0) return missingKey();
   if (key.length <= keyBytesMax && Buffer.byteLength(key) <= keyBytesMax) return undefined;
   return invalidKey(`The key must not be longer than ${keyBytesMax} bytes.`);

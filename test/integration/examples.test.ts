@@ -142,7 +142,8 @@ describe.each(PAGES)("%s", (path) => {
       expect(source, `the block in line ${line} names its example in a comment above`).toBeDefined();
       const file = read(source!);
       const indented = code.replaceAll(/^(?=.)/gm, "  ");
-      expect(file.includes(code) || file.includes(indented), `line ${line} stands in ${source}:\n${code}`).toBe(true);
+      const stands = file.includes(code) || file.includes(indented);
+      expect(stands, `line ${line} stands in ${source}:\n${code}`).toBe(true);
     }
   });
 

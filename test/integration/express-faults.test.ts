@@ -130,11 +130,16 @@ describe.each(EXPRESS_VERSIONS)("in %s", (_version, express) => {
     expectProblem(first, 503, "NO_ANSWER");
     expect(retryAfter(first)).toBe(1);
 
-    const startedAt = systemEnv.clock.now();
-    const second = await request(app).get(`/items/${key}`);
-    expect(systemEnv.clock.now() - startedAt).toBeLessThan(50);
-    expectProblem(second, 503, "CIRCUIT_OPEN");
-    expect(retryAfter(second)).toBe(1);
+    const tookMs: number[] = [];
+    for (let n = 0; n < 5; n += 1) {
+      const startedAt = systemEnv.clock.now();
+      const next = await request(app).get(`/items/${key}`);
+      tookMs.push(systemEnv.clock.now() - startedAt);
+      expectProblem(next, 503, "CIRCUIT_OPEN");
+      expect(retryAfter(next)).toBe(1);
+    }
+    // The quickest, since the machine may be busy; each would take the deadline if it asked Redis.
+    expect(Math.min(...tookMs)).toBeLessThan(50);
 
     await redis.instances[1]!.resume();
     await until("it answers again", () => coterie.shards.for(key).available);

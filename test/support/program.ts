@@ -4,7 +4,7 @@
  * so is anything in the folder.
  */
 import { type ChildProcessByStdio, spawn } from "node:child_process";
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Readable } from "node:stream";
@@ -74,8 +74,9 @@ export class Program {
     this.#child.stdout.destroy();
   }
 
-  /** The processes that it started and that still run, by their command line. */
+  /** The processes that it started and that still run. Where there is no /proc, only the folder tells. */
   descendants(): { readonly pid: number; readonly command: string }[] {
+    if (!existsSync("/proc/self/environ")) return [];
     return readdirSync("/proc")
       .filter((name) => /^\d+$/.test(name) && Number(name) !== this.#pid)
       .map((name) => ({
