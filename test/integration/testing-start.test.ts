@@ -175,6 +175,20 @@ describe("startRedis says what is missing", () => {
     expect(readdirSync(folder).toSorted()).toEqual(["pid", "redis-server"]);
   });
 
+  test.each(["process", "external"] as const)("an abort in the last moment still wins: %s", async (provider) => {
+    await using foreign = await startRedis();
+    vi.stubEnv("COTERIE_REDIS_URLS", foreign.urls.join(","));
+    vi.stubEnv("TMPDIR", folder);
+    const abort = new AbortController();
+
+    const starting = startRedis({ provider, signal: abort.signal });
+    abort.abort();
+
+    await expect(starting).rejects.toMatchObject({ code: "ABORTED" });
+    expect(readdirSync(folder)).toEqual([]);
+    expect(await ping(foreign.urls)).toEqual(["PONG"]);
+  });
+
   test.each([
     [{ count: 0 }, "count"],
     [{ count: 65 }, "count"],

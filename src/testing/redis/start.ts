@@ -41,15 +41,23 @@ export async function startRedis(options: StartRedisOptions = {}): Promise<Redis
   const plan = readPlan(options);
   const { signal } = options;
   if (signal !== undefined && hasAborted(signal)) throw aborted(signal);
+  let group: RedisGroup;
   try {
-    if (plan.provider === "external") return await openExternal(plan);
-    if (plan.provider === "process") return await openProcesses(plan, signal);
-    const { openContainers } = await import("./container.ts");
-    return await openContainers({ ...plan, image: options.image, signal });
+    group = await openGroupOf(plan, options);
   } catch (error) {
     if (signal !== undefined && hasAborted(signal)) throw aborted(signal);
     throw error;
   }
+  if (signal === undefined || !hasAborted(signal)) return group;
+  await group.stop();
+  throw aborted(signal);
+}
+
+async function openGroupOf(plan: Plan, { image, signal }: StartRedisOptions): Promise<RedisGroup> {
+  if (plan.provider === "external") return openExternal(plan);
+  if (plan.provider === "process") return openProcesses(plan, signal);
+  const { openContainers } = await import("./container.ts");
+  return openContainers({ ...plan, image, signal });
 }
 
 interface Plan {

@@ -44,6 +44,7 @@ export class Watchdog {
   constructor({ folder = "", containerLabel = "" }: WatchdogDuties) {
     // A session of its own: a Ctrl-C in the terminal reaches this process and not its watchdog.
     this.#shell = spawn("/bin/sh", ["-c", SCRIPT, "coterie-watchdog", folder, containerLabel], {
+      cwd: "/",
       detached: true,
       stdio: ["pipe", "ignore", "ignore"],
     });
