@@ -175,7 +175,7 @@ describe("startRedis says what is missing", () => {
     expect(readdirSync(folder).toSorted()).toEqual(["pid", "redis-server"]);
   });
 
-  test.each(["process", "external"] as const)("an abort in the last moment still wins: %s", async (provider) => {
+  test.each(["process", "external"] as const)("an abort in the last moment wins: %s", async (provider) => {
     await using foreign = await startRedis();
     vi.stubEnv("COTERIE_REDIS_URLS", foreign.urls.join(","));
     vi.stubEnv("TMPDIR", folder);
