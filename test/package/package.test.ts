@@ -78,7 +78,7 @@ beforeAll(async () => {
     await symlink(join(CHECKOUT, "node_modules", name), link);
   }
   manifest = await readJson<Manifest>(join(app, "node_modules/coterie/package.json"));
-});
+}, 180_000);
 
 afterAll(async () => {
   await rm(room, { recursive: true, force: true });
