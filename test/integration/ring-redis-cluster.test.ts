@@ -2,7 +2,7 @@
 import { Redis } from "ioredis";
 import { afterAll, beforeAll, expect, test } from "vitest";
 
-import { arcOf } from "../../src/ring/index.ts";
+import { ARC_COUNT, arcOf, HashRing } from "../../src/ring/index.ts";
 import { type RedisGroup, seededRandom, startRedis } from "../../src/testing/index.ts";
 import { freePorts } from "../support/free-ports.ts";
 
@@ -33,6 +33,24 @@ test("names, tags of every shape, and text in every alphabet", async () => {
   for (let i = 0; i < 3_000; i++) keys.push(`user:${i}`, `{user:${i}}:cart`, `заказ:${i}`, `订单{${i}}😀`);
 
   expect(await slotsOf(keys)).toEqual(keys.map((key) => arcOf(key)));
+});
+
+test("the cluster's own table becomes a ring, as docs/ring.md shows", async () => {
+  await client.call("CLUSTER", ["ADDSLOTSRANGE", 0, 99, 8_000, 16_383]);
+  const slots = (await client.call("CLUSTER", "SLOTS")) as [number, number, [string, number]][];
+  const nameOf = ([, , [host, port]]: (typeof slots)[number]) => `${host}:${port}`;
+  const ownerOf = (arc: number) => {
+    const range = slots.find(([first, last]) => first <= arc && arc <= last);
+    return range === undefined ? "nobody" : nameOf(range);
+  };
+
+  const ring = HashRing.fromArcs([...new Set(slots.map((range) => nameOf(range))), "nobody"], ownerOf);
+
+  const master = nameOf(slots[0]!);
+  expect(master).toMatch(new RegExp(`:${redis.instances[0]?.port}$`));
+  expect([0, 99, 100, 7_999, 8_000, ARC_COUNT - 1].map((arc) => ring.ownerOfArc(arc))).toEqual(
+    [master, master, "nobody", "nobody", master, master],
+  );
 });
 
 test("bytes of every value and length", async () => {
