@@ -68,9 +68,11 @@ export {
   type Clock,
   type Env,
   type Random,
+  requireWait,
   sleepOn,
   systemEnv,
   type Timer,
   type TimerOptions,
   type Timers,
+  WAIT_MS_MAX,
 } from "./env/index.ts";

@@ -5,6 +5,7 @@ import { uptime } from "node:os";
 import { abortError, throwIfAborted } from "../errors.ts";
 import type { Clock, Timer, TimerOptions, Timers } from "./clock.ts";
 import type { Random } from "./random.ts";
+import { requireWait } from "./wait.ts";
 
 /** What the outside world gives to everything below the facade. */
 export interface Env {
@@ -15,10 +16,12 @@ export interface Env {
 
 const timers: Timers = {
   after(ms, callback, options) {
+    requireWait("after", ms);
     const handle = setTimeout(callback, ms);
     return timer(handle, options, () => clearTimeout(handle));
   },
   every(ms, callback, options) {
+    requireWait("every", ms);
     const handle = setInterval(callback, ms);
     return timer(handle, options, () => clearInterval(handle));
   },

@@ -1,4 +1,5 @@
 /** What one call may say, and what is refused before it is sent. */
+import { WAIT_MS_MAX } from "../env/index.ts";
 import { abortError, CoterieError, quote } from "../errors.ts";
 import { invalidOption } from "../options.ts";
 import type { Argument, CommandSpec, Reply } from "./commands.ts";
@@ -47,9 +48,9 @@ function invalidOptions(spec: CommandSpec, options: CallOptions): CoterieError |
   const { deadlineMs, signal, reply } = options;
   if (
     deadlineMs !== undefined &&
-    !(typeof deadlineMs === "number" && deadlineMs > 0 && deadlineMs < 2 ** 31)
+    !(typeof deadlineMs === "number" && deadlineMs > 0 && deadlineMs <= WAIT_MS_MAX)
   ) {
-    return invalidOption(what, "deadlineMs", "a number above 0 and below 2^31", deadlineMs);
+    return invalidOption(what, "deadlineMs", `a number above 0, at most ${WAIT_MS_MAX}`, deadlineMs);
   }
   if (reply !== undefined && reply !== "text" && reply !== "bytes") {
     return invalidOption(what, "reply", '"text" or "bytes"', reply);

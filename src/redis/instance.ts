@@ -11,7 +11,7 @@ import type { Socket } from "node:net";
 
 import type { Redis } from "ioredis";
 
-import { type Env, systemEnv, type Timer } from "../env/index.ts";
+import { type Env, systemEnv, type Timer, WAIT_MS_MAX } from "../env/index.ts";
 import { CoterieError, throwIfAborted } from "../errors.ts";
 import { Counters, Histogram, publish } from "../observe/index.ts";
 import { numberField, readOptions } from "../options.ts";
@@ -34,7 +34,7 @@ import {
 import { type CommandOwner, isReplyError, WireCommand } from "./wire.ts";
 
 const PING = commandSpec("ping");
-const CLOSE_SHAPE = { graceMs: numberField(1000, { min: 0, max: 2 ** 31 - 1 }) };
+const CLOSE_SHAPE = { graceMs: numberField(1000, { min: 0, max: WAIT_MS_MAX }) };
 /** The circuit open for this many health checks: the connection itself is suspect, take a new one. */
 const SILENT_CHECKS_MAX = 4;
 

@@ -1,5 +1,5 @@
 /** Opens the instances, builds the ring over them, and gives out the shards. */
-import { type Env, systemEnv } from "../env/index.ts";
+import { type Env, systemEnv, WAIT_MS_MAX } from "../env/index.ts";
 import { CoterieError, quote } from "../errors.ts";
 import { numberField, oneOfField, readOptions, valueField } from "../options.ts";
 import {
@@ -37,15 +37,13 @@ export interface ShardsOptions {
   readonly env?: Env | undefined;
 }
 
-const TIMER_MS_MAX = 2 ** 31 - 1;
-
 const SHAPE = {
   instances: valueField<readonly InstanceInput[]>([], "a list", Array.isArray),
   purpose: oneOfField(["store", "cache"], "store"),
-  deadlineMs: numberField(DEFAULT_INSTANCE_SETTINGS.deadlineMs, { min: 1, max: TIMER_MS_MAX }),
-  connectDeadlineMs: numberField(DEFAULT_INSTANCE_SETTINGS.connectDeadlineMs, { min: 1, max: TIMER_MS_MAX }),
+  deadlineMs: numberField(DEFAULT_INSTANCE_SETTINGS.deadlineMs, { min: 1, max: WAIT_MS_MAX }),
+  connectDeadlineMs: numberField(DEFAULT_INSTANCE_SETTINGS.connectDeadlineMs, { min: 1, max: WAIT_MS_MAX }),
   inFlightMax: numberField(DEFAULT_INSTANCE_SETTINGS.inFlightMax, { min: 1 }),
-  healthMs: numberField(DEFAULT_INSTANCE_SETTINGS.healthMs, { min: 20, max: TIMER_MS_MAX }),
+  healthMs: numberField(DEFAULT_INSTANCE_SETTINGS.healthMs, { min: 20, max: WAIT_MS_MAX }),
   shareRatioMax: numberField(SHARE_RATIO_MAX, { min: 1, integer: false }),
   signal: valueField<AbortSignal | undefined>(
     undefined,

@@ -6,10 +6,8 @@
  */
 import { setImmediate as endOfTurn } from "node:timers/promises";
 
-import { type Clock, CoterieError, sleepOn, type Timer, type Timers } from "../index.ts";
+import { type Clock, CoterieError, requireWait, sleepOn, type Timer, type Timers } from "../index.ts";
 
-/** The longest wait that a real timer keeps; the simulated ones are as strict. */
-const WAIT_MS_MAX = 2 ** 31 - 1;
 /** More timers than this at one instant is a loop that never lets time pass. */
 const TIMERS_PER_INSTANT_MAX = 100_000;
 const DAY_MS = 86_400_000;
@@ -66,7 +64,6 @@ export class SimClock implements Clock, Timers {
   }
 
   every(ms: number, callback: () => void): Timer {
-    if (ms === 0) throw invalidWait("every", ms);
     return this.#arm(requireWait("every", ms), ms, callback);
   }
 
@@ -182,18 +179,4 @@ export class SimClock implements Clock, Timers {
     }
     timer.callback();
   }
-}
-
-function requireWait(method: string, ms: number): number {
-  if (!(ms >= 0 && ms <= WAIT_MS_MAX)) throw invalidWait(method, ms);
-  return ms;
-}
-
-function invalidWait(method: string, ms: number): CoterieError {
-  const least = method === "every" ? "above 0" : "from 0";
-  return new CoterieError(
-    "INVALID_ARGUMENT",
-    `${method}: a wait is ${least} to ${WAIT_MS_MAX} ms, got ${ms}`,
-    { details: { ms } },
-  );
 }

@@ -57,6 +57,21 @@ export function clockContract(name: string, make: () => ClockUnderTest): void {
       expect(clock.now() - start).toBeLessThan(30_000);
     });
 
+    test.each([-1, Number.NaN, Infinity, 2 ** 31])("a wait of %d ms is refused, not shortened", async (ms) => {
+      const { clock, timers } = make();
+      const refused = { code: "INVALID_ARGUMENT", message: expect.stringContaining(`got ${ms}`) as string };
+
+      await expect(clock.sleep(ms)).rejects.toMatchObject(refused);
+      expect(() => timers.after(ms, () => {})).toThrow(expect.objectContaining(refused));
+      expect(() => timers.every(ms, () => {})).toThrow(expect.objectContaining(refused));
+    });
+
+    test("a period of 0 ms is refused", () => {
+      const { timers } = make();
+
+      expect(() => timers.every(0, () => {})).toThrow("every: a wait is above 0 to 2147483647 ms, got 0");
+    });
+
     test("sleep with a signal that has aborted rejects without waiting", async () => {
       const { clock } = make();
 
