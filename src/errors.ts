@@ -29,8 +29,27 @@ export const ERROR_CODES = [
 
 export type ErrorCode = (typeof ERROR_CODES)[number];
 
+/** What these say passes: the same call, made again later, may well succeed. Nothing was written. */
+const RETRYABLE: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
+  "UNREACHABLE",
+  "CIRCUIT_OPEN",
+  "OVERLOADED",
+  "NO_ANSWER",
+  "LOADING",
+  "READONLY",
+  "OUT_OF_MEMORY",
+]);
+
+/** What these say stays: the same call fails again. It was refused before anything was sent. */
+const REFUSED: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
+  "INVALID_OPTION",
+  "INVALID_ARGUMENT",
+  "CROSS_SHARD",
+  "CLOSED",
+]);
+
 export interface CoterieErrorOptions {
-  /** True only when the operation certainly did not happen (or only read), so that doing it again is safe. */
+  /** Given where the code alone does not decide it: ABORTED, PARTIAL. */
   readonly retryable?: boolean;
   /** All the numbers and names that the message was made from. Never a password. */
   readonly details?: Readonly<Record<string, unknown>>;
@@ -42,7 +61,7 @@ const BRAND: unique symbol = Symbol.for("coterie.error") as never;
 
 export class CoterieError extends Error {
   readonly code: ErrorCode;
-  /** True only when the operation certainly did not happen (or only read), so that doing it again is safe. */
+  /** True only when nothing was written and the same call may succeed later: making it again is safe. */
   readonly retryable: boolean;
   readonly details: Readonly<Record<string, unknown>>;
 
@@ -50,7 +69,7 @@ export class CoterieError extends Error {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
     this.name = "CoterieError";
     this.code = code;
-    this.retryable = options.retryable ?? false;
+    this.retryable = options.retryable ?? RETRYABLE.has(code);
     this.details = options.details ?? {};
     Object.defineProperty(this, BRAND, { value: true });
   }
@@ -69,6 +88,11 @@ export class CoterieError extends Error {
     const { code, message, retryable, details } = this;
     return { code, message, retryable, details };
   }
+}
+
+/** True when the operation that failed with this certainly wrote nothing. */
+export function wroteNothing(error: unknown): boolean {
+  return CoterieError.is(error) && (error.retryable || REFUSED.has(error.code));
 }
 
 /** The value as it should stand in an error text: short, on one line, quoted when it is a string. */

@@ -29,7 +29,7 @@ export function invalidCall(
     return new CoterieError(
       "INVALID_ARGUMENT",
       `${spec.name.toUpperCase()}: argument ${at + 1} must be a string, a number or bytes, got ${quote(arg)}`,
-      { retryable: true, details: { command: spec.name, argument: at } },
+      { details: { command: spec.name, argument: at } },
     );
   }
   return options === NO_OPTIONS ? undefined : invalidOptions(spec, options);
@@ -42,7 +42,7 @@ function invalidOptions(spec: CommandSpec, options: CallOptions): CoterieError |
     return new CoterieError(
       "INVALID_OPTION",
       `${what}: unknown option ${quote(name)} (known: deadlineMs, signal, reply)`,
-      { retryable: true, details: { command: spec.name, option: name } },
+      { details: { command: spec.name, option: name } },
     );
   }
   const { deadlineMs, signal, reply } = options;

@@ -24,7 +24,7 @@ export function replyFailure(instance: string, command: string, reply: Error): C
   const message = `instance "${instance}" refused ${command.toUpperCase()}: ${reply.message}`;
   const details = { instance, command, reply: word };
   const cause = new Error(reply.message);
-  if (code !== undefined) return new CoterieError(code, message, { retryable: true, details, cause });
+  if (code !== undefined) return new CoterieError(code, message, { details, cause });
   return new CoterieError("REPLY_ERROR", message, { details, cause });
 }
 
@@ -40,7 +40,6 @@ export function unanswered(
   const details = { instance, command: command.name, ...more };
   if (command.spec.readOnly) {
     return new CoterieError("NO_ANSWER", `instance "${instance}" did not answer ${name}: ${why}`, {
-      retryable: true,
       details,
       cause,
     });
@@ -56,7 +55,6 @@ export function unanswered(
 export function unreachable(instance: string, state: string, lastError: string | undefined): CoterieError {
   const reason = lastError === undefined ? state : `${state}: ${lastError}`;
   return new CoterieError("UNREACHABLE", `instance "${instance}" cannot be reached (${reason})`, {
-    retryable: true,
     details: { instance, state, lastError },
   });
 }

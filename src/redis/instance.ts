@@ -129,7 +129,7 @@ export class Instance implements CommandOwner {
           "INVALID_ARGUMENT",
           `${spec.name.toUpperCase()} blocks or changes a connection that others share; ` +
             "give it a client of its own",
-          { retryable: true, details: { command: spec.name } },
+          { details: { command: spec.name } },
         ),
       );
     }
@@ -183,7 +183,7 @@ export class Instance implements CommandOwner {
     return new CoterieError(
       "OVERLOADED",
       `instance "${this.id}" has ${this.#inFlight} commands in flight, ${inFlightMax} are allowed`,
-      { retryable: true, details: { instance: this.id, inFlightMax } },
+      { details: { instance: this.id, inFlightMax } },
     );
   }
 
@@ -275,7 +275,7 @@ export class Instance implements CommandOwner {
     return new CoterieError(
       "CIRCUIT_OPEN",
       `instance "${this.id}" does not answer (for ${silentMs} ms); the next try is made for you`,
-      { retryable: true, details: { instance: this.id, silentMs, retryAfterMs } },
+      { details: { instance: this.id, silentMs, retryAfterMs } },
     );
   }
 
@@ -401,7 +401,6 @@ export function createInstance(
 
 function closedError(instance: string): CoterieError {
   return new CoterieError("CLOSED", `instance "${instance}" is closed`, {
-    retryable: true,
     details: { instance },
   });
 }

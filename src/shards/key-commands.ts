@@ -149,7 +149,7 @@ export function prepare(name: KeyCommandName, received: readonly unknown[]): Pre
     throw new CoterieError(
       "INVALID_ARGUMENT",
       `${name}: takes a key, ${middle} more arguments and options, got ${received.length} parameters`,
-      { retryable: true, details: { command: name } },
+      { details: { command: name } },
     );
   }
   if (options !== undefined) checkOptionNames(name, options);
@@ -173,7 +173,7 @@ function checkOptionNames(name: KeyCommandName, options: object): void {
     throw new CoterieError(
       "INVALID_OPTION",
       `${name}: unknown option ${quote(option)} (known: ${known.join(", ")})`,
-      { retryable: true, details: { command: name, option } },
+      { details: { command: name, option } },
     );
   }
 }
@@ -189,7 +189,6 @@ function addArguments(name: KeyCommandName, args: Argument[], value: unknown): v
     : Object.entries(value).flatMap(([field, of]) => (name === "zadd" ? [of, field] : [field, of]));
   if (listed.length === 0) {
     throw new CoterieError("INVALID_ARGUMENT", `${name}: needs at least one member or field, got none`, {
-      retryable: true,
       details: { command: name },
     });
   }

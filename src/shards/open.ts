@@ -113,7 +113,6 @@ function requireOne(instances: readonly Instance[]): void {
     return `${quote(id)}: ${lastError ?? "no answer"}`;
   });
   throw new CoterieError("UNREACHABLE", `openShards: no instance can be reached (${reasons.join("; ")})`, {
-    retryable: true,
     details: { instances: instances.map((instance) => instance.status()) },
   });
 }

@@ -63,7 +63,7 @@ class PipelineCore {
   exec(): Promise<PipelineResult[]> {
     if (this.#executed) {
       return Promise.reject(
-        new CoterieError("INVALID_ARGUMENT", "a pipeline is sent once; make a new one", { retryable: true }),
+        new CoterieError("INVALID_ARGUMENT", "a pipeline is sent once; make a new one"),
       );
     }
     this.#executed = true;

@@ -3,7 +3,8 @@
  * order of the keys. Each shard runs its part atomically; the whole is not atomic, and when some parts
  * failed the error says for each key whether it certainly was not done, may have been, or was.
  */
-import { CoterieError } from "../errors.ts";
+import { CoterieError, wroteNothing } from "../errors.ts";
+import { commandSpec } from "../redis/index.ts";
 import type { Key } from "./key-commands.ts";
 
 /** The keys of one owner, and where each stood in the caller's list. */
@@ -71,14 +72,14 @@ function partialFailure(
       continue;
     }
     errors.push(outcome.reason);
-    const certain = CoterieError.is(outcome.reason) && outcome.reason.retryable;
-    (certain ? notDone : unknown).push(...keys);
+    (wroteNothing(outcome.reason) ? notDone : unknown).push(...keys);
   }
+  const harmless = done.length === 0 || commandSpec(command).readOnly;
   const message =
     `${command} over ${parts.length} shards: ${errors.length} failed ` +
     `(${done.length} keys done, ${notDone.length} certainly not, ${unknown.length} unknown)`;
   return new CoterieError("PARTIAL", message, {
-    retryable: done.length === 0 && unknown.length === 0,
+    retryable: harmless && errors.every((error) => CoterieError.is(error) && error.retryable),
     details: { command, done, notDone, unknown },
     cause: new AggregateError(errors, errors.map(String).join("; ")),
   });

@@ -193,7 +193,7 @@ class RoutedShards implements ShardsCore {
         "CROSS_SHARD",
         `script ${quote(script.name)}: its ${keys.length} keys have ${parts.length} owners ` +
           `(${owners.join(", ")}), one is needed; give them one {hash tag}`,
-        { retryable: true, details: { script: script.name, owners } },
+        { details: { script: script.name, owners } },
       );
     }
     return this.#pick(only.keys[0] as Key).run(script, keys, args, options);
@@ -280,7 +280,7 @@ class RoutedShards implements ShardsCore {
       throw new CoterieError(
         "INVALID_ARGUMENT",
         `${command}: needs a list of at least one key, got ${quote(keys)}`,
-        { retryable: true, details: { command } },
+        { details: { command } },
       );
     }
     return split(keys, (key) => this.#pickIndex(key));

@@ -31,7 +31,7 @@ export class ExternalHandle implements RedisInstanceHandle {
     throw new CoterieError(
       "UNREACHABLE",
       `the external Redis at ${where} does not answer: ${answer.problem ?? "?"}`,
-      { retryable: true, details: { host: target.host, port: target.port } },
+      { details: { host: target.host, port: target.port } },
     );
   }
 

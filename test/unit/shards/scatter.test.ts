@@ -48,6 +48,26 @@ test("when certainly nothing happened anywhere, trying again is safe", async () 
   expect(error.retryable).toBe(true);
 });
 
+test("a read of which a part failed is safe to make again", async () => {
+  const certain = new CoterieError("UNREACHABLE", "down");
+
+  const error = await rejection(
+    () => gather("MGET", parts, ({ owner }) => (owner === 0 ? Promise.resolve([]) : Promise.reject(certain))),
+    "PARTIAL",
+  );
+
+  expect(error.retryable).toBe(true);
+});
+
+test("a part that was refused for its arguments wrote nothing, and fails again", async () => {
+  const refused = new CoterieError("INVALID_ARGUMENT", "no such value");
+
+  const error = await rejection(() => gather("MSET", parts, () => Promise.reject(refused)), "PARTIAL");
+
+  expect(error.details).toMatchObject({ done: [], unknown: [] });
+  expect(error.retryable).toBe(false);
+});
+
 test("a command over one shard fails with that shard's own error", async () => {
   const down = new CoterieError("UNREACHABLE", "down", { retryable: true });
 
