@@ -18,6 +18,7 @@ import { type KetamaHash, ketamaPosition } from "../hash/position.ts";
 import { md5Words } from "../hash/md5.ts";
 import type { Roster } from "../members.ts";
 import { CircleLayout, packPoint } from "./circle.ts";
+import { POINTS_MAX } from "./points.ts";
 
 export const KETAMA_COMPATS = ["libketama", "nutcracker", "hashring"] as const;
 export type KetamaCompat = (typeof KETAMA_COMPATS)[number];
@@ -40,21 +41,41 @@ export function ketamaLayout(roster: Roster, choices: KetamaChoices): CircleLayo
   const groups = groupCounts(roster, choices);
   const { pointsPerGroup, hash, hashTag } = choices;
   const position = ketamaPosition(hash, hashTag);
-  const points: number[] = [];
+  const points = new Float64Array(pointCount(groups, choices));
+  let at = 0;
   const encoder = new TextEncoder();
   for (const [member, name] of names.entries()) {
     for (let group = 0; group < (groups[member] as number); group++) {
       const words = md5Words(encoder.encode(`${name}-${group}`));
-      for (const word of words.subarray(0, pointsPerGroup)) points.push(packPoint(word, member));
+      for (let k = 0; k < pointsPerGroup; k++) points[at++] = packPoint(words[k] as number, member);
     }
   }
   return new CircleLayout({
     name: "ketama",
     keySpace: `${hash}/32${hashTag}`,
     memberCount: roster.ids.length,
-    points: Float64Array.from(points),
+    points,
     position: choices.compat === "nutcracker" ? emptyFirst(position) : position,
   });
+}
+
+/** How many points there will be: what to refuse is known before the first is made. */
+function pointCount(groups: readonly number[], choices: KetamaChoices): number {
+  const points = choices.pointsPerGroup * groups.reduce((sum, count) => sum + count, 0);
+  const details = { points, pointsMax: POINTS_MAX, groupsPerMember: choices.groupsPerMember };
+  if (points > POINTS_MAX) {
+    const allowed = `${POINTS_MAX} are allowed: lower groupsPerMember`;
+    const message = `ring: ${groups.length} members ask for ${points} points, and ${allowed}`;
+    throw new CoterieError("INVALID_ARGUMENT", message, { details });
+  }
+  // Weights beyond the arithmetic make counts of NaN, which are above nothing.
+  if (points > 0) return points;
+  throw new CoterieError(
+    "INVALID_ARGUMENT",
+    `ring: no member gets a point by the arithmetic of ${choices.compat}: its weights cannot be told apart ` +
+      "from 0 or Infinity, or groupsPerMember is too low",
+    { details },
+  );
 }
 
 /** nutcracker does not hash the empty key: it lies at position 0. */

@@ -104,6 +104,28 @@ describe("options", () => {
 
     expect(error.message).toMatch(message);
   });
+
+  test("more points than a process can hold are refused before the first is made", async () => {
+    const options = { layout: "ketama", groupsPerMember: 10_000 };
+    const members = Array.from({ length: 1_500 }, (_, i) => `m${i}`);
+    const error = await rejection(() => HashRing.from({ version: 1, members, options }), "INVALID_ARGUMENT");
+
+    expect(error.message).toMatch(/ask for \d{8} points, and 4194304 are allowed: lower groupsPerMember/);
+  });
+
+  const equal = (count: number, weight = 1) => Array.from({ length: count }, (_, i) => ({ id: `m${i}`, weight }));
+  test.each([
+    ["41 members with a group each", equal(41), { groupsPerMember: 1 }],
+    ["49 of them in doubles", equal(49), { compat: "hashring", groupsPerMember: 1 }],
+    ["a weight above float32", equal(2, 1e300), {}],
+    ["a weight below float32", equal(2, 5e-324), { compat: "nutcracker" }],
+    ["weights whose sum is above doubles", equal(2, 1e308), { compat: "hashring" }],
+  ] as const)("%s, which leaves ketama without a point, is refused", async (_, members, options) => {
+    const make = () => new HashRing(members, { layout: "ketama", ...options });
+    const error = await rejection(make, "INVALID_ARGUMENT");
+
+    expect(error.message).toMatch(/no member gets a point by the arithmetic of/);
+  });
 });
 
 describe("calls", () => {
