@@ -2,7 +2,7 @@
  * The facade: opens what the options ask for, hands it out, and closes it in reverse order.
  * It holds no logic of its own.
  */
-import { invalidOption, readOptions, valueField } from "./options.ts";
+import { invalidOption, readOptions, secretField, valueField } from "./options.ts";
 import type { CloseOptions, InstanceInput } from "./redis/index.ts";
 import type { HashRing } from "./ring/index.ts";
 import { openShards, type Shards, type ShardsOptions, type ShardsStatus } from "./shards/index.ts";
@@ -32,8 +32,12 @@ const SHAPE = {
     NAME_NEEDED,
     (value) => typeof value === "string" && /^[\w.-]{1,64}$/.test(value),
   ),
-  instances: valueField<readonly InstanceInput[]>([], "a list", Array.isArray),
-  shards: valueField<CoterieOptions["shards"]>(undefined, "an object", (value) => typeof value === "object"),
+  instances: secretField<readonly InstanceInput[]>([], "a list", Array.isArray),
+  shards: valueField<CoterieOptions["shards"]>(
+    undefined,
+    "an object without instances, signal and env",
+    isShards,
+  ),
   signal: valueField<AbortSignal | undefined>(
     undefined,
     "an AbortSignal",
@@ -75,4 +79,10 @@ export async function openCoterie(options: CoterieOptions): Promise<Coterie> {
   const { name, instances, shards, signal } = readOptions("openCoterie", options, SHAPE);
   if (name === undefined) throw invalidOption("openCoterie", "name", NAME_NEEDED, name);
   return new Coterie(name, await openShards({ ...shards, instances, signal }));
+}
+
+/** What `openShards` takes, without what the facade itself gives it. */
+function isShards(value: unknown): boolean {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) return false;
+  return !["instances", "signal", "env"].some((name) => name in value);
 }

@@ -9,6 +9,8 @@ import { CoterieError, quote } from "./errors.ts";
 export interface Field<T> {
   readonly fallback: T;
   readonly needed: (value: unknown) => string | undefined;
+  /** True when the value may hold a secret: then an error tells its type and never its text. */
+  readonly isSecret?: boolean;
 }
 
 type Shape = Readonly<Record<string, Field<unknown>>>;
@@ -20,7 +22,7 @@ export function readOptions<S extends Shape>(where: string, received: unknown, s
     received !== undefined &&
     (typeof received !== "object" || received === null || Array.isArray(received))
   ) {
-    throw new CoterieError("INVALID_OPTION", `${where}: options must be an object, got ${quote(received)}`);
+    throw new CoterieError("INVALID_OPTION", `${where}: options must be an object, got ${kindOf(received)}`);
   }
   const given = (received ?? {}) as Readonly<Record<string, unknown>>;
   for (const name of Object.keys(given)) {
@@ -40,19 +42,36 @@ export function readOptions<S extends Shape>(where: string, received: unknown, s
       continue;
     }
     const needed = field.needed(value);
-    if (needed !== undefined) throw invalidOption(where, name, needed, value);
+    if (needed !== undefined) {
+      const got = field.isSecret === true ? kindOf(value) : quote(value);
+      throw optionError(where, name, needed, got);
+    }
     values[name] = value;
   }
   return values as Values<S>;
 }
 
+/** A value that may hold a secret, a password in a URL for one. */
+export function secretField<T>(fallback: T, needed: string, holds: (value: unknown) => boolean): Field<T> {
+  return { ...valueField(fallback, needed, holds), isSecret: true };
+}
+
 /** The error for one option; `value` is quoted, so never call this with a secret. */
 export function invalidOption(where: string, name: string, needed: string, value: unknown): CoterieError {
-  return new CoterieError(
-    "INVALID_OPTION",
-    `${where}: option ${name} must be ${needed}, got ${quote(value)}`,
-    { details: { option: name, needed } },
-  );
+  return optionError(where, name, needed, quote(value));
+}
+
+function optionError(where: string, name: string, needed: string, got: string): CoterieError {
+  return new CoterieError("INVALID_OPTION", `${where}: option ${name} must be ${needed}, got ${got}`, {
+    details: { option: name, needed },
+  });
+}
+
+/** What it is, for an error that must not show it. */
+function kindOf(value: unknown): string {
+  if (value === null) return "null";
+  if (Array.isArray(value)) return "a list";
+  return typeof value === "object" ? "an object" : `a ${typeof value}`;
 }
 
 export interface NumberBounds {

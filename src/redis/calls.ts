@@ -2,7 +2,7 @@
 import { WAIT_MS_MAX } from "../env/index.ts";
 import { abortError, CoterieError, quote } from "../errors.ts";
 import { invalidOption } from "../options.ts";
-import type { Argument, CommandSpec, Reply } from "./commands.ts";
+import type { Argument, CommandSpec } from "./commands.ts";
 import type { WireCommand } from "./wire.ts";
 
 /** What one call may say. */
@@ -37,6 +37,9 @@ export function invalidCall(
 
 function invalidOptions(spec: CommandSpec, options: CallOptions): CoterieError | undefined {
   const what = spec.name.toUpperCase();
+  if (typeof options !== "object" || options === null) {
+    return new CoterieError("INVALID_OPTION", `${what}: options must be an object, got ${quote(options)}`);
+  }
   for (const name of Object.keys(options)) {
     if (name === "deadlineMs" || name === "signal" || name === "reply") continue;
     return new CoterieError(
@@ -46,6 +49,9 @@ function invalidOptions(spec: CommandSpec, options: CallOptions): CoterieError |
     );
   }
   const { deadlineMs, signal, reply } = options;
+  if (signal !== undefined && !(signal instanceof AbortSignal)) {
+    return invalidOption(what, "signal", "an AbortSignal", signal);
+  }
   if (
     deadlineMs !== undefined &&
     !(typeof deadlineMs === "number" && deadlineMs > 0 && deadlineMs <= WAIT_MS_MAX)
@@ -58,18 +64,30 @@ function invalidOptions(spec: CommandSpec, options: CallOptions): CoterieError |
   return signal?.aborted === true ? abortError(signal, what) : undefined;
 }
 
-/** The command's promise, given up with ABORTED when the signal aborts. */
-export function abortable(command: WireCommand, signal: AbortSignal): Promise<Reply> {
-  const onAbort = (): void => {
-    const { name } = command;
-    command.settleWith(
-      new CoterieError("ABORTED", `waiting for ${name.toUpperCase()} was aborted; it may have run`, {
-        retryable: command.spec.readOnly,
-        details: { command: name },
-        cause: signal.reason,
-      }),
-    );
-  };
-  signal.addEventListener("abort", onAbort, { once: true });
-  return command.promise.finally(() => signal.removeEventListener("abort", onAbort));
+/** Who waits under each signal: one listener a signal, however many calls share it. */
+const waiting = new WeakMap<AbortSignal, Set<WireCommand>>();
+
+/** Gives the command up with ABORTED when the signal aborts. */
+export function abortWith(command: WireCommand, signal: AbortSignal): void {
+  let commands = waiting.get(signal);
+  if (commands === undefined) {
+    const all = new Set<WireCommand>();
+    commands = all;
+    waiting.set(signal, all);
+    signal.addEventListener("abort", () => all.forEach((one) => one.settleWith(aborted(one, signal))), {
+      once: true,
+    });
+  }
+  commands.add(command);
+  const forget = (): boolean => waiting.get(signal)?.delete(command) ?? false;
+  command.promise.then(forget, forget);
+}
+
+function aborted(command: WireCommand, signal: AbortSignal): CoterieError {
+  const { name, spec } = command;
+  return new CoterieError("ABORTED", `waiting for ${name.toUpperCase()} was aborted; it may have run`, {
+    retryable: spec.readOnly,
+    details: { command: name },
+    cause: signal.reason,
+  });
 }

@@ -34,7 +34,7 @@ const READ_ONLY = [
 const NEEDS_OWN_CONNECTION = new Set(
   [
     "auth blmove blmpop blpop brpop brpoplpush bzmpop bzpopmax bzpopmin discard exec hello monitor multi",
-    "psubscribe psync punsubscribe quit reset select ssubscribe subscribe sunsubscribe swapdb sync",
+    "psubscribe psync replconf punsubscribe quit reset select ssubscribe subscribe sunsubscribe swapdb sync",
     "unsubscribe unwatch wait waitaof watch",
   ]
     .join(" ")
@@ -59,10 +59,17 @@ export function commandSpec(name: string): CommandSpec {
 /** True when the command would block, or change, a connection that other callers share. */
 export function needsOwnConnection(spec: CommandSpec, args: readonly Argument[]): boolean {
   if (NEEDS_OWN_CONNECTION.has(spec.name)) return true;
-  const [first] = args;
+  const first = args[0] === undefined ? "" : asText(args[0]);
+  if (spec.name === "script") return /^debug$/i.test(first);
   if (spec.name === "client") {
-    return typeof first === "string" && /^(reply|setname|tracking|no-evict|no-touch|caching)$/i.test(first);
+    return /^(reply|setname|tracking|no-evict|no-touch|caching)$/i.test(first);
   }
   if (spec.name !== "xread" && spec.name !== "xreadgroup") return false;
-  return args.some((arg) => typeof arg === "string" && arg.toLowerCase() === "block");
+  const words = args.map((arg) => asText(arg).toLowerCase());
+  const streams = words.indexOf("streams");
+  return words.slice(0, streams === -1 ? words.length : streams).includes("block");
+}
+
+function asText(arg: unknown): string {
+  return arg instanceof Uint8Array ? Buffer.from(arg).toString() : String(arg);
 }

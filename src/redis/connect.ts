@@ -7,7 +7,7 @@
 import { Redis, type RedisOptions } from "ioredis";
 
 import { CoterieError } from "../errors.ts";
-import { invalidOption, readOptions, valueField } from "../options.ts";
+import { readOptions, secretField, valueField } from "../options.ts";
 
 /** One Redis server, in the long form. Exactly one of `url`, `options` and `client` is given. */
 export interface InstanceOptions {
@@ -52,6 +52,9 @@ const SAFE_OPTIONS: OwnOptions = {
   enableReadyCheck: true,
   enableAutoPipelining: false,
   maxLoadingRetryTime: 250,
+  reconnectOnError: null,
+  stringNumbers: false,
+  monitor: false,
   retryStrategy: (attempt) => Math.min(2000, 25 * 2 ** Math.min(attempt, 10)),
   // After a cut there is nothing to wait for, above all not for a server that says nothing.
   disconnectTimeout: 1,
@@ -62,9 +65,9 @@ const SAFE_OPTIONS: OwnOptions = {
 
 const INSTANCE_SHAPE = {
   id: valueField<string | undefined>(undefined, "a non-empty string", isName),
-  url: valueField<string | undefined>(undefined, "a string", (value) => typeof value === "string"),
-  options: valueField<RedisOptions | undefined>(undefined, "ioredis options", isObject),
-  client: valueField<Redis | undefined>(undefined, "an ioredis client", isClient),
+  url: secretField<string | undefined>(undefined, "a string", (value) => typeof value === "string"),
+  options: secretField<RedisOptions | undefined>(undefined, "ioredis options", isObject),
+  client: secretField<Redis | undefined>(undefined, "an ioredis client", isClient),
   weight: valueField<number | undefined>(
     undefined,
     "a finite number above 0",
@@ -100,7 +103,11 @@ export function readTarget(place: string, input: InstanceInput, connectDeadlineM
       `${place}: keyPrefix is not supported: it would change keys after they were routed`,
     );
   }
-  const own = { ...SAFE_OPTIONS, connectTimeout: connectDeadlineMs };
+  const own = {
+    ...SAFE_OPTIONS,
+    connectTimeout: connectDeadlineMs,
+    sentinelCommandTimeout: connectDeadlineMs,
+  };
   const opened = openClient(place, url, options, client, own);
   return { id: id ?? addressOf(opened), weight: weight ?? 1, zone, client: opened };
 }
@@ -132,31 +139,28 @@ function openClient(
   own: OwnOptions,
 ): Redis {
   if (client !== undefined) return client.duplicate(own);
-  if (options !== undefined) return new Redis({ ...options, ...own });
-  return new Redis(checkUrl(place, url as string), own);
+  if (url !== undefined) return new Redis(checkUrl(place, url), own);
+  try {
+    return new Redis({ ...options, ...own });
+  } catch (error) {
+    const { message } = error as Error;
+    throw new CoterieError("INVALID_OPTION", `${place}: ioredis refuses these options: ${message}`);
+  }
 }
 
+/** Only what cannot hold a secret is quoted: scheme and host. */
 function checkUrl(place: string, url: string): string {
+  const refuse = (needed: string, got: string): CoterieError =>
+    new CoterieError("INVALID_OPTION", `${place}: option url must be ${needed}, got ${got}`);
   const needed = "a redis:// or rediss:// URL with a host";
-  if (!URL.canParse(url)) throw invalidOption(place, "url", needed, withoutCredentials(url));
-  const { protocol, hostname, pathname } = new URL(url);
-  if ((protocol !== "redis:" && protocol !== "rediss:") || hostname === "") {
-    throw invalidOption(place, "url", needed, withoutCredentials(url));
-  }
-  if (!/^(\/\d*)?$/.test(pathname)) {
-    throw invalidOption(
-      place,
-      "url",
-      "a URL whose path is a database number, if any",
-      withoutCredentials(url),
-    );
-  }
+  if (!URL.canParse(url)) throw refuse(needed, "text that is no URL");
+  const { protocol, host, hostname, pathname, search, hash } = new URL(url);
+  const seen = `${protocol}//${host}`;
+  if ((protocol !== "redis:" && protocol !== "rediss:") || hostname === "") throw refuse(needed, seen);
+  if (!/^(\/\d*)?$/.test(pathname)) throw refuse("a URL whose path is a database number, if any", seen);
+  // ioredis reads them as options, which would overrule those that our promises rest on.
+  if (search !== "" || hash !== "") throw refuse("a URL without a query or fragment", seen);
   return url;
-}
-
-/** Whatever stands before the last `@` may be a secret, even in what is not a URL. */
-function withoutCredentials(url: string): string {
-  return url.replace(/^.*@/s, (before) => `${/^[a-z][a-z0-9+.-]*:\/\//i.exec(before)?.[0] ?? ""}***@`);
 }
 
 function isName(value: unknown): boolean {

@@ -4,7 +4,7 @@
  * enough. Settled commands leave from the front as others are added; what stays is bounded by the
  * commands in flight.
  */
-import type { Env, Timer } from "../env/index.ts";
+import { type Env, type Timer, WAIT_MS_MAX } from "../env/index.ts";
 import type { WireCommand } from "./wire.ts";
 
 /**
@@ -14,13 +14,15 @@ import type { WireCommand } from "./wire.ts";
 const LATE_MS = 10;
 const GRACE_MS = 20;
 
-/** Beyond this many different allowances the least used would leak: a caller computes them freely. */
-const LANES_MAX = 64;
+/** Idle lanes are looked for when there are twice as many lanes as were left the last time. */
+const LANES_SWEPT_AT = 64;
 
 export class Deadlines {
   readonly #env: Env;
   readonly #onExpired: (command: WireCommand) => void;
+  /** By allowance in whole milliseconds: callers compute them freely. */
   readonly #lanes = new Map<number, Lane>();
+  #sweepAt = LANES_SWEPT_AT;
 
   constructor(env: Env, onExpired: (command: WireCommand) => void) {
     this.#env = env;
@@ -30,11 +32,12 @@ export class Deadlines {
   /** Watches the command, which was sent now. */
   add(command: WireCommand, deadlineMs: number): void {
     command.deadlineAt = Math.ceil(this.#env.clock.now() + deadlineMs);
-    let lane = this.#lanes.get(deadlineMs);
+    const allowance = Math.ceil(deadlineMs);
+    let lane = this.#lanes.get(allowance);
     if (lane === undefined) {
-      if (this.#lanes.size >= LANES_MAX) this.#dropIdleLanes();
+      if (this.#lanes.size >= this.#sweepAt) this.#dropIdleLanes();
       lane = new Lane(this.#env, this.#onExpired);
-      this.#lanes.set(deadlineMs, lane);
+      this.#lanes.set(allowance, lane);
     }
     lane.push(command);
   }
@@ -51,6 +54,7 @@ export class Deadlines {
         this.#lanes.delete(allowance);
       }
     }
+    this.#sweepAt = Math.max(LANES_SWEPT_AT, 2 * this.#lanes.size);
   }
 }
 
@@ -89,8 +93,8 @@ class Lane {
 
   #arm(deadlineAt: number): void {
     // A timer may fire a fraction early; one millisecond more keeps "never before the deadline" true.
-    const ms = Math.max(1, Math.ceil(deadlineAt - this.#env.clock.now()) + 1);
-    this.#timer = this.#env.timers.after(ms, () => this.#expire());
+    const ms = Math.ceil(deadlineAt - this.#env.clock.now()) + 1;
+    this.#timer = this.#env.timers.after(Math.min(WAIT_MS_MAX, Math.max(1, ms)), () => this.#expire());
   }
 
   #expire(): void {

@@ -17,15 +17,33 @@ const REFUSALS: ReadonlyMap<string, ErrorCode> = new Map<string, ErrorCode>([
   ["NOREPLICAS", "READONLY"],
 ]);
 
+/** Commands that run code: it may have written before it failed, and words its errors as it likes. */
+const RUNS_CODE = /^(eval|evalsha|fcall)/;
+/** What only a server says, before it runs any code. */
+const SAID_BEFORE = /^(LOADING \w+ is loading|BUSY \w+ is busy|MASTERDOWN Link with MASTER is down)/;
+
+/** Commands whose error replies may quote a secret that they were given. */
+const QUOTES_SECRETS = new Set(["acl", "auth", "config", "hello", "migrate"]);
+
 /** The caller's error for an error reply. Its text is the server's own; arguments are never in it. */
 export function replyFailure(instance: string, command: string, reply: Error): CoterieError {
-  const word = reply.message.split(" ", 1)[0] ?? "";
-  const code = REFUSALS.get(word);
-  const message = `instance "${instance}" refused ${command.toUpperCase()}: ${reply.message}`;
+  const said = withoutArguments(command, reply.message);
+  const word = said.split(" ", 1)[0] ?? "";
+  const message = `instance "${instance}" refused ${command.toUpperCase()}: ${said}`;
+  const didNothing = !RUNS_CODE.test(command) || SAID_BEFORE.test(said);
+  const code = (didNothing ? REFUSALS.get(word) : undefined) ?? "REPLY_ERROR";
   const details = { instance, command, reply: word };
-  const cause = new Error(reply.message);
-  if (code !== undefined) return new CoterieError(code, message, { details, cause });
-  return new CoterieError("REPLY_ERROR", message, { details, cause });
+  return new CoterieError(code, message, { details, cause: new Error(said) });
+}
+
+/** True for the server's own answer that it does not know the script, and so ran nothing. */
+export function isUnknownScript(error: unknown): boolean {
+  return CoterieError.is(error, "REPLY_ERROR") && /: NOSCRIPT No matching script/.test(error.message);
+}
+
+function withoutArguments(command: string, text: string): string {
+  const said = text.replace(/, with args beginning with.*/s, "");
+  return QUOTES_SECRETS.has(command) ? said.replaceAll(/'[^']*'/g, "'***'") : said;
 }
 
 /** The caller's error when a written command got no answer. */

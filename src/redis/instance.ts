@@ -15,12 +15,12 @@ import { type Env, systemEnv, type Timer, WAIT_MS_MAX } from "../env/index.ts";
 import { CoterieError, throwIfAborted } from "../errors.ts";
 import { Counters, Histogram, publish } from "../observe/index.ts";
 import { numberField, readOptions } from "../options.ts";
-import { abortable, type CallOptions, invalidCall, NO_OPTIONS } from "./calls.ts";
+import { abortWith, type CallOptions, invalidCall, NO_OPTIONS } from "./calls.ts";
 import { coalesceWrites } from "./coalesce.ts";
 import { type Argument, commandSpec, type CommandSpec, needsOwnConnection, type Reply } from "./commands.ts";
 import { addressOf, type InstanceInput, readTarget, type Target } from "./connect.ts";
 import { Deadlines } from "./deadlines.ts";
-import { plainMessage, replyFailure, unanswered, unreachable } from "./failures.ts";
+import { isUnknownScript, plainMessage, replyFailure, unanswered, unreachable } from "./failures.ts";
 import { type CommandQueue, readReplies } from "./replies.ts";
 import { checkKeyCount, type Script } from "./script.ts";
 import {
@@ -35,14 +35,17 @@ import { type CommandOwner, isReplyError, WireCommand } from "./wire.ts";
 
 const PING = commandSpec("ping");
 const CLOSE_SHAPE = { graceMs: numberField(1000, { min: 0, max: WAIT_MS_MAX }) };
-/** The circuit open for this many health checks: the connection itself is suspect, take a new one. */
+/** A PING unanswered and nothing heard for as long as this many checks: the connection itself is suspect. */
 const SILENT_CHECKS_MAX = 4;
 
 export class Instance implements CommandOwner {
   readonly id: string;
   readonly weight: number;
   readonly zone: string | undefined;
-  /** Our own ioredis client, for what has no method here. Its commands have no deadline; do not close it. */
+  /**
+   * Our own ioredis client, for what has no method here. Its commands have no deadline, and they share the
+   * connection: no MULTI, SUBSCRIBE or SELECT on it, and do not close it.
+   */
   readonly client: Redis;
 
   readonly #env: Env;
@@ -61,8 +64,15 @@ export class Instance implements CommandOwner {
   #closed: Promise<void> | undefined;
   #onDrained: (() => void) | undefined;
   #inFlight = 0;
-  /** Replies received: the measure of silence. */
   #replied = 0;
+  /** Grows with everything that the server says: the measure of silence. */
+  #heard = 0;
+  #heardAt = 0;
+  /** False where the connection's stream cannot be reached: then only replies are heard. */
+  #listens = false;
+  /** What was waiting to be sent at the last health check. */
+  #queuedBefore = 0;
+  #probes = 0;
   readonly #counters = new Counters(INSTANCE_COUNTERS);
   readonly #roundTrips = new Histogram();
   #lastError: string | undefined;
@@ -91,6 +101,11 @@ export class Instance implements CommandOwner {
 
   get circuit(): CircuitState {
     return this.#circuit;
+  }
+
+  /** How often it connected: another number than before means that a cursor or a cache is void. */
+  get connections(): number {
+    return this.#counters.get("connected");
   }
 
   /** True when a call would be sent now rather than refused at once. */
@@ -154,7 +169,7 @@ export class Instance implements CommandOwner {
         deadlineMs,
       });
     } catch (error) {
-      if (!CoterieError.is(error, "REPLY_ERROR") || error.details["reply"] !== "NOSCRIPT") throw error;
+      if (!isUnknownScript(error)) throw error;
       this.#counters.add("scriptsSent");
       const leftMs = Math.max(1, deadlineMs - (this.#env.clock.now() - startedAt));
       return this.send(commandSpec(`eval${suffix}`), [script.source, ...rest], {
@@ -168,9 +183,15 @@ export class Instance implements CommandOwner {
   send(spec: CommandSpec, args: readonly Argument[], options: CallOptions = NO_OPTIONS): Promise<Reply> {
     const refusal = invalidCall(spec, args, options) ?? this.refusal();
     if (refusal !== undefined) return Promise.reject(refusal);
-    const command = new WireCommand(this, spec, args, options.reply === "bytes");
+    let command: WireCommand;
+    try {
+      command = new WireCommand(this, spec, args, options.reply === "bytes");
+    } catch (error) {
+      return Promise.reject(cannotEncode(spec, error));
+    }
+    if (options.signal !== undefined) abortWith(command, options.signal);
     this.#dispatch(command, options.deadlineMs ?? this.#settings.deadlineMs);
-    return options.signal === undefined ? command.promise : abortable(command, options.signal);
+    return command.promise;
   }
 
   /** Why a call made now would not be sent; undefined when it would be. */
@@ -203,9 +224,10 @@ export class Instance implements CommandOwner {
   }
 
   /** Refuses new calls, waits up to `graceMs` (default 1,000) for those in flight, and cuts. */
-  close(options: CloseOptions = {}): Promise<void> {
-    this.#closed ??= this.#close(readOptions("close", options, CLOSE_SHAPE).graceMs);
-    return this.#closed;
+  async close(options: CloseOptions = {}): Promise<void> {
+    const { graceMs } = readOptions("close", options, CLOSE_SHAPE);
+    this.#closed ??= this.#close(graceMs);
+    await this.#closed;
   }
 
   /** Cuts the connection now; calls in flight fail with an error that says whether they may have run. */
@@ -222,14 +244,14 @@ export class Instance implements CommandOwner {
 
   onReply(command: WireCommand): void {
     this.#replied += 1;
-    if (this.#circuit === "open") this.#becomeCircuit("closed");
+    if (!this.#listens) this.#hear();
     if (command === this.#probe) {
       this.#roundTrips.record(this.#env.clock.now() - this.#checkedAt);
       this.#probe = undefined;
     }
   }
 
-  onSettled(): void {
+  onDone(): void {
     this.#inFlight -= 1;
     if (this.#inFlight === 0) this.#onDrained?.();
   }
@@ -256,14 +278,15 @@ export class Instance implements CommandOwner {
   #dispatch(command: WireCommand, deadlineMs: number): void {
     this.#inFlight += 1;
     this.#counters.add("sent");
-    command.repliesBefore = this.#replied;
+    command.heardBefore = this.#heard;
     this.client.sendCommand(command as never);
     if (!command.settled) this.#deadlines.add(command, deadlineMs);
   }
 
   #expire(command: WireCommand): void {
     this.#counters.add("missed");
-    if (command.repliesBefore === this.#replied && this.#state === "ready") this.#becomeCircuit("open");
+    const isSilent = command.heardBefore === this.#heard && !this.#isSending();
+    if (isSilent && this.#state === "ready") this.#becomeCircuit("open");
     command.settleWith(
       unanswered(this.id, command, "its deadline passed", { reason: "deadline" }),
     );
@@ -286,16 +309,48 @@ export class Instance implements CommandOwner {
     if (isSocket(stream)) coalesceWrites(stream);
   }
 
-  #readReplies(): void {
+  /** Hears whenever the server says anything, and reads replies where that is possible. */
+  #listen(): void {
     const stream: unknown = Reflect.get(this.client, "stream");
     const queue: unknown = Reflect.get(this.client, "commandQueue");
     const protocol = (Reflect.get(this.client, "condition") as { protocol?: number } | null)?.protocol ?? 2;
-    if (isSocket(stream) && isCommandQueue(queue) && protocol === 2) readReplies(stream, queue);
+    this.#listens = isSocket(stream);
+    if (!isSocket(stream)) return;
+    if (isCommandQueue(queue) && protocol === 2) {
+      readReplies(stream, queue, (error) => this.#becomeBroken(plainMessage(error)));
+    }
+    stream.on("data", () => this.#hear());
+  }
+
+  #hear(): void {
+    this.#heard += 1;
+    this.#heardAt = this.#env.clock.now();
+    if (this.#circuit === "open") this.#becomeCircuit("closed");
+  }
+
+  /** True while the server takes what we send, slowly: then it cannot have answered yet. */
+  #isSending(): boolean {
+    const queuedBytes = this.#queuedBytes();
+    return queuedBytes > 0 && queuedBytes !== this.#queuedBefore;
+  }
+
+  /** What the operating system has not taken yet; 0 where that cannot be seen. */
+  #queuedBytes(): number {
+    const stream: unknown = Reflect.get(this.client, "stream");
+    const handle: unknown = isSocket(stream) ? Reflect.get(stream, "_handle") : undefined;
+    const { writeQueueSize } = (handle ?? {}) as { writeQueueSize?: unknown };
+    return typeof writeQueueSize === "number" ? writeQueueSize : 0;
+  }
+
+  /** What was heard makes no sense, so no reply on this connection can be trusted: take another. */
+  #becomeBroken(why: string): void {
+    this.#lastError = why;
+    this.client.disconnect(true);
   }
 
   #becomeReady(): void {
     if (this.#closing) return;
-    this.#readReplies();
+    this.#listen();
     this.#lastError = undefined;
     this.#probe = undefined;
     this.#becomeCircuit("closed");
@@ -336,16 +391,23 @@ export class Instance implements CommandOwner {
         publish("coterie:instance:restarted", { instance: this.id, runId, runIdBefore });
       }
     } catch (error) {
-      this.#lastError = plainMessage(error);
+      // A user without the right to INFO is well served all the same.
+      if (!CoterieError.is(error, "REPLY_ERROR")) this.#lastError = plainMessage(error);
     }
   }
 
   #checkHealth(): void {
     const now = this.#env.clock.now();
+    const isSending = this.#isSending();
+    this.#queuedBefore = this.#queuedBytes();
     const { healthMs, connectDeadlineMs } = this.#settings;
     if (this.#state === "ready") {
-      if (this.#circuit === "open") this.#checkSilent(now);
-      else if (now - this.#checkedAt >= healthMs) this.#ping(now);
+      const silentMs = now - Math.max(this.#checkedAt, this.#heardAt);
+      if (this.#probe === undefined) {
+        if (this.#circuit === "open" || now - this.#checkedAt >= healthMs) this.#ping(now);
+      } else if (silentMs >= SILENT_CHECKS_MAX * healthMs && !isSending) {
+        this.#becomeBroken("the connection fell silent");
+      }
       return;
     }
     if (this.client.status === "end") {
@@ -369,23 +431,24 @@ export class Instance implements CommandOwner {
     }
   }
 
-  #checkSilent(now: number): void {
-    if (this.#probe === undefined) this.#ping(now);
-    if (now - this.#circuitSince < SILENT_CHECKS_MAX * this.#settings.healthMs) return;
-    this.#lastError = "the connection fell silent";
-    this.client.disconnect(true);
+  #checkNonce(isOurs: boolean): void {
+    if (!isOurs) this.#becomeBroken("replies are out of step with commands");
   }
 
   /** At most one PING is on its way; it counts as answered whenever its reply comes. */
   #ping(now: number): void {
-    if (this.#probe !== undefined) return;
     this.#checkedAt = now;
-    const probe = new WireCommand(this, PING, [], false);
+    this.#probes += 1;
+    const nonce = `coterie:${this.#probes}`;
+    const probe = new WireCommand(this, PING, [nonce], false);
     this.#probe = probe;
     this.#dispatch(probe, this.#settings.deadlineMs);
-    probe.promise.catch((error: unknown) => {
-      this.#lastError = plainMessage(error);
-    });
+    probe.promise.then(
+      (reply) => this.#checkNonce(reply === nonce),
+      (error: unknown) => {
+        this.#lastError = plainMessage(error);
+      },
+    );
   }
 }
 
@@ -397,6 +460,11 @@ export function createInstance(
   env: Env = systemEnv,
 ): Instance {
   return new Instance(readTarget(place, input, settings.connectDeadlineMs), settings, env);
+}
+
+function cannotEncode(spec: CommandSpec, cause: unknown): CoterieError {
+  const message = `${spec.name.toUpperCase()}: the arguments cannot be encoded`;
+  return new CoterieError("INVALID_ARGUMENT", message, { details: { command: spec.name }, cause });
 }
 
 function closedError(instance: string): CoterieError {

@@ -28,27 +28,41 @@ const STATUS = 43; // +
 const INTEGER = 58; // :
 const STRING = 36; // $
 const LIST = 42; // *
+const NOTHING = Buffer.alloc(0);
 
 /**
  * Puts itself between the socket and ioredis' decoder. The decoder must be between two replies, as it is
  * when the client says that it is ready. False, and nothing done, when the socket is not as expected.
+ * `onBroken` hears of bytes that are not RESP2; nothing is read after them.
  */
-export function readReplies(socket: Socket, queue: CommandQueue): boolean {
+export function readReplies(
+  socket: Socket,
+  queue: CommandQueue,
+  onBroken: (error: unknown) => void,
+): boolean {
   const listeners = socket.listeners("data");
   const [decoder] = listeners;
   if (decoder === undefined || listeners.length !== 1) return false;
   const reader = new ReplyReader(queue, decoder.bind(socket) as DataListener);
   socket.removeListener("data", decoder as DataListener);
-  socket.on("data", (chunk: Buffer) => reader.read(chunk));
+  const read = (chunk: Buffer): void => {
+    try {
+      reader.read(chunk);
+    } catch (error) {
+      socket.removeListener("data", read);
+      onBroken(error);
+    }
+  };
+  socket.on("data", read);
   return true;
 }
 
 export class ReplyReader {
   readonly #queue: CommandQueue;
   readonly #decoder: DataListener;
-  /** Chunks of a frame whose end has not come yet. */
-  #pieces: Buffer[] = [];
-  #piecesBytes = 0;
+  /** What has come of a frame whose end has not: the first `#heldBytes` of a buffer that doubles. */
+  #held: Buffer = NOTHING;
+  #heldBytes = 0;
 
   // The frame that is being looked at: offsets into `#pieces` joined, or into the chunk.
   /** How many more elements belong to the frame. */
@@ -63,26 +77,37 @@ export class ReplyReader {
 
   read(chunk: Buffer): void {
     let bytes = chunk;
-    if (this.#piecesBytes > 0) {
-      this.#pieces.push(chunk);
-      this.#piecesBytes += chunk.length;
-      // A long string: nothing to look at before its end has come.
-      if (this.#piecesBytes < this.#next) return;
-      bytes = Buffer.concat(this.#pieces);
-      this.#pieces = [];
-      this.#piecesBytes = 0;
+    if (this.#heldBytes > 0) {
+      this.#hold(chunk);
+      // Inside a long string: nothing to look at before its end has come.
+      if (this.#heldBytes < this.#next) return;
+      bytes = this.#held.subarray(0, this.#heldBytes);
     }
     let start = 0;
     while (start < bytes.length) {
       const end = this.#frameEnd(bytes);
-      if (end === -1) {
-        this.#keep(bytes, start);
-        return;
-      }
+      if (end === -1) break;
       this.#deliver(bytes, start, end);
       start = end;
     }
-    this.#next = 0;
+    this.#next -= start;
+    if (start === 0 && bytes !== chunk) return;
+    // Whoever got a part of the old buffer keeps it; what is left begins a new one.
+    this.#held = NOTHING;
+    this.#heldBytes = 0;
+    if (start < bytes.length) this.#hold(bytes.subarray(start));
+  }
+
+  /** Adds to what is held, with room for the string that is on its way or for twice as much. */
+  #hold(chunk: Buffer): void {
+    const needed = this.#heldBytes + chunk.length;
+    if (needed > this.#held.length) {
+      const grown = Buffer.allocUnsafeSlow(Math.max(this.#next, 2 * needed));
+      this.#held.copy(grown, 0, 0, this.#heldBytes);
+      this.#held = grown;
+    }
+    chunk.copy(this.#held, this.#heldBytes);
+    this.#heldBytes = needed;
   }
 
   /** Where the frame ends that starts at or before `#next`; -1 when its end has not come yet. */
@@ -92,6 +117,7 @@ export class ReplyReader {
       if (lineEnd === -1) return -1;
       const type = bytes[this.#next];
       const afterLine = lineEnd + 2;
+      if (!isReplyType(type)) invariant(false, "a RESP2 reply begins with one of + - : $ *", { type });
       if (type === LIST) {
         this.#elementsLeft += Math.max(0, readInteger(bytes, this.#next + 1, lineEnd));
       }
@@ -102,13 +128,6 @@ export class ReplyReader {
     if (this.#next > bytes.length) return -1;
     this.#elementsLeft = 1;
     return this.#next;
-  }
-
-  #keep(bytes: Buffer, start: number): void {
-    const rest = start === 0 ? bytes : bytes.subarray(start);
-    this.#pieces = [rest];
-    this.#piecesBytes = rest.length;
-    this.#next -= start;
   }
 
   #deliver(bytes: Buffer, start: number, end: number): void {
@@ -125,6 +144,10 @@ export class ReplyReader {
   }
 }
 
+function isReplyType(type: number | undefined): boolean {
+  return type === STATUS || type === INTEGER || type === STRING || type === LIST || type === MINUS;
+}
+
 /** The offset of the next `\r\n`, both of whose bytes are there; -1 when they are not. */
 function findLineEnd(bytes: Buffer, from: number): number {
   for (let at = from; at + 1 < bytes.length; at += 1) {
@@ -138,7 +161,7 @@ function readInteger(bytes: Buffer, from: number, to: number): number {
   let value = 0;
   for (let at = negative ? from + 1 : from; at < to; at += 1) {
     const digit = (bytes[at] as number) - ZERO;
-    invariant(digit >= 0 && digit <= 9, "a RESP integer is made of digits", { digit });
+    if (digit < 0 || digit > 9) invariant(false, "a RESP integer is made of digits", { digit });
     value = value * 10 + digit;
   }
   return negative ? -value : value;

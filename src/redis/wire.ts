@@ -13,7 +13,8 @@ export interface CommandOwner {
   onReply(command: WireCommand): void;
   /** Makes the caller's error out of what ioredis rejected with. */
   toError(command: WireCommand, error: unknown): Error;
-  onSettled(command: WireCommand): void;
+  /** Once for each command: its reply came, or its connection is gone. The caller may have left before. */
+  onDone(command: WireCommand): void;
 }
 
 export class WireCommand {
@@ -23,8 +24,8 @@ export class WireCommand {
   readonly bytesWanted: boolean;
   /** Monotonic time of the caller's answer at the latest; a whole number, which costs no allocation. */
   deadlineAt = 0;
-  /** How many replies the instance had received when this was sent. */
-  repliesBefore = 0;
+  /** How much the instance had heard from the server when this was sent. */
+  heardBefore = 0;
   /** True from the moment its bytes were handed to the connection. */
   written = false;
   settled = false;
@@ -36,10 +37,13 @@ export class WireCommand {
   inTransaction = false;
 
   readonly #owner: CommandOwner;
+  readonly #wire: string | Buffer;
   #succeed!: (value: Reply) => void;
   #fail!: (error: Error) => void;
 
+  /** Throws what encoding throws, for instance for bytes whose memory was given away. */
   constructor(owner: CommandOwner, spec: CommandSpec, args: readonly Argument[], bytesWanted: boolean) {
+    this.#wire = encode(spec, args);
     this.#owner = owner;
     this.spec = spec;
     this.name = spec.name;
@@ -55,15 +59,16 @@ export class WireCommand {
   resolve(value: Reply): void {
     this.isResolved = true;
     this.#owner.onReply(this);
+    this.#owner.onDone(this);
     if (this.settled) return;
     this.settled = true;
-    this.#owner.onSettled(this);
     this.#succeed(this.bytesWanted ? value : decodeText(value));
   }
 
   /** Called by ioredis with an error reply, or because the connection is gone. */
   reject(error: unknown): void {
     if (isReplyError(error)) this.#owner.onReply(this);
+    this.#owner.onDone(this);
     if (!this.settled) this.settleWith(this.#owner.toError(this, error));
   }
 
@@ -71,13 +76,12 @@ export class WireCommand {
   settleWith(error: Error): void {
     if (this.settled) return;
     this.settled = true;
-    this.#owner.onSettled(this);
     this.#fail(error);
   }
 
   toWritable(): string | Buffer {
     this.written = true;
-    return encode(this.spec, this.args);
+    return this.#wire;
   }
 
   // ioredis asks these of every command; none of it applies to ours.

@@ -1,7 +1,7 @@
 /** Opens the instances, builds the ring over them, and gives out the shards. */
 import { type Env, systemEnv, WAIT_MS_MAX } from "../env/index.ts";
 import { CoterieError, quote } from "../errors.ts";
-import { numberField, oneOfField, readOptions, valueField } from "../options.ts";
+import { numberField, oneOfField, readOptions, secretField, valueField } from "../options.ts";
 import {
   createInstance,
   DEFAULT_INSTANCE_SETTINGS,
@@ -38,7 +38,7 @@ export interface ShardsOptions {
 }
 
 const SHAPE = {
-  instances: valueField<readonly InstanceInput[]>([], "a list", Array.isArray),
+  instances: secretField<readonly InstanceInput[]>([], "a list", Array.isArray),
   purpose: oneOfField(["store", "cache"], "store"),
   deadlineMs: numberField(DEFAULT_INSTANCE_SETTINGS.deadlineMs, { min: 1, max: WAIT_MS_MAX }),
   connectDeadlineMs: numberField(DEFAULT_INSTANCE_SETTINGS.connectDeadlineMs, { min: 1, max: WAIT_MS_MAX }),

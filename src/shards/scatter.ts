@@ -74,6 +74,9 @@ function partialFailure(
     errors.push(outcome.reason);
     (wroteNothing(outcome.reason) ? notDone : unknown).push(...keys);
   }
+  // Nothing was sent anywhere: the caller's mistake, said once.
+  const mistake = errors.find((error) => CoterieError.is(error) && !error.retryable);
+  if (done.length + unknown.length === 0 && CoterieError.is(mistake)) return mistake;
   const harmless = done.length === 0 || commandSpec(command).readOnly;
   const message =
     `${command} over ${parts.length} shards: ${errors.length} failed ` +

@@ -4,6 +4,7 @@
  * for as long as the first is away. Commands of one event-loop turn leave in one write per shard.
  */
 import { CoterieError, quote, throwIfAborted } from "../errors.ts";
+import { numberField, readOptions, valueField } from "../options.ts";
 import {
   type Argument,
   type CallOptions,
@@ -26,6 +27,7 @@ import {
   type Prepared,
   type SetOptions,
 } from "./key-commands.ts";
+import { keysOf } from "./keys-of.ts";
 import { createPipeline, type Pipeline } from "./pipeline.ts";
 import { gather, merge, type Part, split } from "./scatter.ts";
 
@@ -51,7 +53,13 @@ export interface ShardsStatus {
 
 const GET = commandSpec("get");
 const SET = commandSpec("set");
-const SCAN_COUNT = 250;
+const SCAN_SHAPE = {
+  match: valueField<string | undefined>(undefined, "a pattern", isText),
+  count: numberField(250, { min: 1 }),
+  type: valueField<string | undefined>(undefined, "a type's name", isText),
+  deadlineMs: valueField<number | undefined>(undefined, "a number", (value) => typeof value === "number"),
+  signal: valueField<AbortSignal | undefined>(undefined, "an AbortSignal", isSignal),
+};
 
 /** Several keys at once, and what concerns all shards. */
 export interface ShardsCore {
@@ -99,7 +107,6 @@ class RoutedShards implements ShardsCore {
   /** In the order of `ring.members`, so that a lookup compares no strings. */
   readonly #instances: readonly Instance[];
   #rerouted = 0;
-  #closing = false;
 
   constructor(ring: HashRing, instances: readonly Instance[], purpose: ShardsPurpose) {
     this.ring = ring;
@@ -134,7 +141,11 @@ class RoutedShards implements ShardsCore {
 
   call(name: string, key: Key, args: readonly Argument[] = [], options?: CallOptions): Promise<Reply> {
     try {
-      return this.#pick(key).call(name, [key, ...args], options);
+      const all = [key, ...args];
+      const keys = keysOf(name, all);
+      // A single key is the usual case, and needs no comparison.
+      const target = keys.length === 1 ? this.#pick(key) : this.#pickOne(name.toUpperCase(), keys);
+      return target.call(name, all, options);
     } catch (error) {
       return Promise.reject(error);
     }
@@ -185,18 +196,9 @@ class RoutedShards implements ShardsCore {
     args: readonly Argument[] = [],
     options?: CallOptions,
   ): Promise<Reply> {
-    const parts = this.#split("eval", keys);
-    const [only, other] = parts;
-    if (only === undefined || other !== undefined) {
-      const owners = parts.map((part) => this.#instances[part.owner]?.id);
-      throw new CoterieError(
-        "CROSS_SHARD",
-        `script ${quote(script.name)}: its ${keys.length} keys have ${parts.length} owners ` +
-          `(${owners.join(", ")}), one is needed; give them one {hash tag}`,
-        { details: { script: script.name, owners } },
-      );
-    }
-    return this.#pick(only.keys[0] as Key).run(script, keys, args, options);
+    if (!Array.isArray(keys)) throw noKeys("eval", keys);
+    const target = this.#pickOne(`script ${quote(script.name)}`, keys as readonly Key[]);
+    return target.run(script, keys, args, options);
   }
 
   pipeline(): Pipeline {
@@ -204,15 +206,19 @@ class RoutedShards implements ShardsCore {
   }
 
   async *scan(options: ScanOptions = {}): AsyncIterableIterator<string> {
-    const { match, count = SCAN_COUNT, type, ...callOptions } = options;
+    const { match, count, type, deadlineMs, signal } = readOptions("scan", options, SCAN_SHAPE);
     const filters: Argument[] = ["COUNT", count];
     if (match !== undefined) filters.push("MATCH", match);
     if (type !== undefined) filters.push("TYPE", type);
     for (const instance of this.#instances) {
       let cursor = "0";
+      let { connections } = instance;
       do {
-        throwIfAborted(callOptions.signal, "scan");
-        const reply = await instance.call("scan", [cursor, ...filters], callOptions);
+        throwIfAborted(signal, "scan");
+        // A cursor means nothing to a server that has restarted: begin again rather than miss keys.
+        if (instance.connections !== connections) cursor = "0";
+        ({ connections } = instance);
+        const reply = await instance.call("scan", [cursor, ...filters], { deadlineMs, signal });
         const [next, keys] = reply as [string, string[]];
         yield* keys;
         cursor = next;
@@ -230,12 +236,11 @@ class RoutedShards implements ShardsCore {
   }
 
   async close(options?: CloseOptions): Promise<void> {
-    this.#closing = true;
-    await Promise.all(this.#instances.map((instance) => instance.close(options)));
+    const closed = this.#instances.map((instance) => instance.close(options));
+    await Promise.all(closed);
   }
 
   destroy(): void {
-    this.#closing = true;
     for (const instance of this.#instances) instance.destroy();
   }
 
@@ -265,7 +270,7 @@ class RoutedShards implements ShardsCore {
   #pickIndex(key: Key): number {
     const owner = this.ring.ownerIndex(key);
     const count = this.#instances.length;
-    if (this.purpose === "store" || this.#closing || this.#instances[owner]?.available === true) return owner;
+    if (this.purpose === "store" || this.#instances[owner]?.available === true) return owner;
     for (const id of this.ring.owners(key, count)) {
       const next = this.#instances.findIndex((instance) => instance.id === id);
       if (this.#instances[next]?.available !== true) continue;
@@ -275,14 +280,22 @@ class RoutedShards implements ShardsCore {
     return owner;
   }
 
+  /** Where a command goes whose keys must all have one owner. */
+  #pickOne(what: string, keys: readonly Key[]): Instance {
+    const [first] = keys;
+    if (first === undefined) throw noKeys(what, keys);
+    const owners = [...new Set(keys.map((key) => this.ring.owner(key)))];
+    if (owners.length === 1) return this.#pick(first);
+    throw new CoterieError(
+      "CROSS_SHARD",
+      `${what}: its ${keys.length} keys have ${owners.length} owners (${owners.join(", ")}), ` +
+        "one is needed; give them one {hash tag}",
+      { details: { what, owners } },
+    );
+  }
+
   #split(command: string, keys: readonly Key[]): Part[] {
-    if (!Array.isArray(keys) || keys.length === 0) {
-      throw new CoterieError(
-        "INVALID_ARGUMENT",
-        `${command}: needs a list of at least one key, got ${quote(keys)}`,
-        { details: { command } },
-      );
-    }
+    if (!Array.isArray(keys) || keys.length === 0) throw noKeys(command, keys);
     return split(keys, (key) => this.#pickIndex(key));
   }
 
@@ -316,6 +329,22 @@ for (const name of KEY_COMMAND_NAMES) {
 
 export function createShards(ring: HashRing, instances: readonly Instance[], purpose: ShardsPurpose): Shards {
   return new RoutedShards(ring, instances, purpose) as unknown as Shards;
+}
+
+function isText(value: unknown): boolean {
+  return typeof value === "string";
+}
+
+function isSignal(value: unknown): boolean {
+  return value instanceof AbortSignal;
+}
+
+function noKeys(command: string, keys: unknown): CoterieError {
+  return new CoterieError(
+    "INVALID_ARGUMENT",
+    `${command}: needs a list of at least one key, got ${quote(keys)}`,
+    { details: { command } },
+  );
 }
 
 function toPairs(

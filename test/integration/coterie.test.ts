@@ -45,9 +45,12 @@ test.each<[string, object, RegExp]>([
   ["an unknown option", { name: "shop", instances: ["redis://h"], lockz: {} }, /unknown option "lockz"/],
   [
     "a wrong option of the shards",
-    { name: "shop", instances: ["redis://h"], shards: { deadlineMs: -1 } },
+    { name: "a", instances: ["redis://h"], shards: { deadlineMs: -1 } },
     /deadlineMs/,
   ],
+  ["null for the shards", { name: "shop", instances: ["redis://h"], shards: null }, /option shards must be/],
+  ["a list for the shards", { name: "shop", instances: ["redis://h"], shards: [] }, /option shards must be/],
+  ["instances twice", { name: "a", instances: ["redis://h"], shards: { instances: [] } }, /without inst/],
 ])("openCoterie with %s is refused", async (_, options, message) => {
   const error = await rejection(() => openCoterie(options as never), "INVALID_OPTION");
 

@@ -1,3 +1,6 @@
+import { once } from "node:events";
+import { type AddressInfo, connect, createServer } from "node:net";
+
 import { afterEach, beforeEach, expect, test } from "vitest";
 
 import { systemEnv } from "../../src/env/index.ts";
@@ -145,6 +148,42 @@ test("an instance that is paused for long is connected anew and used again when 
 
   expect(await instance.call("set", ["k", "v"])).toBe("OK");
 });
+
+test("a connection on which a large reply arrives slowly is neither accused nor cut", async () => {
+  const { host, port } = server;
+  const slow = createServer((socket) => {
+    const upstream = connect(port, host);
+    socket.pipe(upstream);
+    const forward = async (): Promise<void> => {
+      for await (const chunk of upstream as AsyncIterable<Buffer>) {
+        for (let at = 0; at < chunk.length; at += 16_384) {
+          if (!socket.write(chunk.subarray(at, at + 16_384))) await once(socket, "drain");
+          await systemEnv.clock.sleep(2);
+        }
+      }
+    };
+    forward().catch(() => socket.destroy());
+    socket.on("error", () => upstream.destroy());
+    socket.on("close", () => upstream.destroy());
+  }).listen(0, "127.0.0.1");
+  await once(slow, "listening");
+  const direct = await opened.open(server.url, { deadlineMs: 5000 });
+  await direct.call("set", ["large", "x".repeat(8 << 20)]);
+  const instance = await opened.open(`redis://127.0.0.1:${(slow.address() as AddressInfo).port}`);
+  const circuits: string[] = [];
+
+  const large = instance.call("get", ["large"], { deadlineMs: 20_000 });
+  const impatient = await rejection(() => instance.call("get", ["k"]), "NO_ANSWER");
+  circuits.push(instance.circuit);
+  const value = await large;
+  opened.closeAll();
+  slow.close();
+
+  expect(impatient.retryable).toBe(true);
+  expect(circuits).toEqual(["closed"]);
+  expect(String(value)).toHaveLength(8 << 20);
+  expect(instance.connections).toBe(1);
+}, 60_000);
 
 test("an instance that is paused at start does not hold up the opening", async () => {
   await server.pause();

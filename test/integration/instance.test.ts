@@ -1,3 +1,5 @@
+import { inspect } from "node:util";
+
 import { Redis } from "ioredis";
 import { Redis as OldRedis } from "ioredis5";
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
@@ -108,6 +110,92 @@ test("a script is sent by its SHA, and again in full after SCRIPT FLUSH", async 
   expect(stats).not.toContain("cmdstat_eval:");
 });
 
+test.each(["BUSY somebody holds it", "OOM no room", "NOSCRIPT nothing of the kind"])(
+  "a script that wrote and then failed with %j is no refusal, and does not run twice",
+  async (failure) => {
+    const instance = await opened.open(url);
+    const source = `redis.call('incr', KEYS[1]) return redis.error_reply('${failure}')`;
+    const script = defineScript({ name: "half", keyCount: 1, source });
+    await instance.call("del", ["half"]);
+    await instance.call("script", ["load", source]);
+
+    const error = await rejection(() => instance.run(script, ["half"], []), "REPLY_ERROR");
+
+    expect(error.retryable).toBe(false);
+    expect(await instance.call("get", ["half"])).toBe("1");
+  },
+);
+
+test("an error reply that repeats arguments loses them", async () => {
+  const instance = await opened.open(url);
+
+  const unknown = await rejection(() => instance.call("settt", ["k", "hunter2"]), "REPLY_ERROR");
+  const setUser = (): Promise<unknown> => instance.call("acl", ["setuser", "x", ">hunter2 ", "hunter2"]);
+  const acl = await rejection(setUser, "REPLY_ERROR");
+
+  for (const error of [unknown, acl]) expect(inspect(error, { depth: 9 })).not.toContain("hunter2");
+  expect(unknown.message).toContain("unknown command 'settt'");
+});
+
+test("the longest deadline that there is works, for a call and for all", async () => {
+  const instance = await opened.open(url, { deadlineMs: 2 ** 31 - 1 });
+
+  const reply = await instance.call("echo", ["x"], { deadlineMs: 2 ** 31 - 1 });
+
+  expect(reply).toBe("x");
+});
+
+test.each<[string, unknown]>([
+  ["null", null],
+  ["a signal that is none", { signal: {} }],
+  ["no signal at all", { signal: null }],
+  ["a deadline of text", { deadlineMs: "5" }],
+])("%s as options is refused, and nothing is sent", async (_, options) => {
+  const instance = await opened.open(url);
+  const { sent } = instance.status().counters;
+
+  await rejection(() => instance.call("incr", ["n"], options as never), "INVALID_OPTION");
+
+  expect(instance.status().counters.sent).toBe(sent);
+});
+
+test("bytes whose memory was given away are refused, and nothing is counted as in flight", async () => {
+  const instance = await opened.open(url);
+  await until("idle", () => instance.status().inFlight === 0);
+  const bytes = new Uint8Array([1, 2, 3]);
+  structuredClone(bytes.buffer, { transfer: [bytes.buffer] });
+
+  const settled = await Promise.allSettled([instance.call("set", ["k", bytes])]);
+
+  expect(settled).toMatchObject([{ status: expect.stringMatching(/fulfilled|rejected/) as string }]);
+  expect(instance.status().inFlight).toBe(0);
+});
+
+test("calls that were aborted count as in flight until their replies have come", async () => {
+  const instance = await opened.open(url, { inFlightMax: 50 });
+  await until("idle", () => instance.status().inFlight === 0);
+  const aborting = new AbortController();
+
+  const calls = Array.from({ length: 50 }, () => instance.call("ping", [], { signal: aborting.signal }));
+  aborting.abort();
+  await Promise.allSettled(calls);
+  const refused = await rejection(() => instance.call("ping", []), "OVERLOADED");
+  await until("the replies have come", () => instance.status().inFlight === 0);
+
+  expect(refused.retryable).toBe(true);
+});
+
+test("a connection whose replies are out of step is given up", async () => {
+  const instance = await opened.open(url);
+  const queue = Reflect.get(instance.client, "commandQueue") as { unshift(item: unknown): void };
+  const nobody = { resolve() {}, reject() {}, name: "nobody" };
+
+  queue.unshift({ command: nobody });
+  await until("it was noticed", () => instance.connections === 2);
+
+  expect(await instance.call("echo", ["in step"])).toBe("in step");
+});
+
 test("a script with the wrong number of keys is refused before it is sent", async () => {
   const instance = await opened.open(url);
   const script = defineScript({ name: "two", keyCount: 2, source: "return 1" });
@@ -117,7 +205,13 @@ test("a script with the wrong number of keys is refused before it is sent", asyn
   expect(error.message).toBe('script "two": takes 2 keys, got 1');
 });
 
-test.each<[string, (string | number)[]]>([
+test("a stream with the name of an option is read", async () => {
+  const instance = await opened.open(url);
+
+  expect(await instance.call("xread", ["COUNT", 1, "STREAMS", "block", "0"])).toBeNull();
+});
+
+test.each<[string, (string | number | Buffer)[]]>([
   ["BLPOP", ["list", 0]],
   ["subscribe", ["news"]],
   ["MULTI", []],
@@ -125,6 +219,10 @@ test.each<[string, (string | number)[]]>([
   ["quit", []],
   ["xread", ["BLOCK", 0, "STREAMS", "s", "$"]],
   ["client", ["REPLY", "OFF"]],
+  ["client", [Buffer.from("reply"), "SKIP"]],
+  ["xread", [Buffer.from("block"), 0, "STREAMS", "s", "$"]],
+  ["script", ["DEBUG", "YES"]],
+  ["replconf", ["ack", 0]],
 ])("%s is refused on the shared connection", async (name, args) => {
   const instance = await opened.open(url);
 

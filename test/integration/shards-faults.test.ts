@@ -168,6 +168,27 @@ test("shards do not open when no instance can be reached, and leave nothing behi
   expect(error.message).toMatch(/no instance can be reached \("a": .*ECONNREFUSED.*"b": .*"c": /);
 });
 
+test("a scan over a restart begins that shard again, and misses no key that was there throughout", async () => {
+  const durable = await startRedis({ count: 1, config: { appendonly: "yes", appendfsync: "always" } });
+  try {
+    const shards = await opened.open(durable.urls, { deadlineMs: 5000 });
+    const keys = Array.from({ length: 20_000 }, (_, n) => `k${n}`);
+    await shards.mset(keys.map((key) => [key, "x"]));
+    const seen = new Set<string>();
+
+    for await (const key of shards.scan()) {
+      seen.add(key);
+      if (seen.size !== 5000) continue;
+      await durable.instances[0]!.restart();
+      await until("it is back", () => shards.for("k").connections === 2 && shards.for("k").available);
+    }
+
+    expect(seen.size).toBe(20_000);
+  } finally {
+    await durable.stop();
+  }
+});
+
 test("opening can be aborted", async () => {
   await redis.instances[0]!.pause();
   const aborting = new AbortController();

@@ -192,6 +192,12 @@ test("scan gives every key of every shard", async () => {
   expect(sets).toEqual(["other"]);
 });
 
+test("an option that a scan does not have is refused", async () => {
+  const error = await rejection(() => shards.scan({ reply: "bytes" } as never).next(), "INVALID_OPTION");
+
+  expect(error.message).toContain('scan: unknown option "reply"');
+});
+
 test("a scan ends with the loop that reads it, and with its signal", async () => {
   await shards.mset(Array.from({ length: 900 }, (_, n) => [`k${n}`, "x"] as const));
   const aborting = new AbortController();
@@ -205,6 +211,38 @@ test("a scan ends with the loop that reads it, and with its signal", async () =>
   expect(seen).toBe(3);
   expect(aborted.retryable).toBe(true);
 });
+
+test.each<[string, (foreign: string) => (string | number)[]]>([
+  ["mset", (foreign) => ["1", foreign, "2"]],
+  ["DEL", (foreign) => [foreign]],
+  ["rename", (foreign) => [foreign]],
+  ["mget", (foreign) => [foreign]],
+  ["zunionstore", (foreign) => [1, foreign]],
+])("%s through call over keys of two owners is refused, and changes nothing", async (name, rest) => {
+  const [own, foreign] = [...keysByOwner(shards, 1).values()].map(([key]) => key!) as [string, string];
+  await shards.set(own, "x");
+
+  const error = await rejection(() => shards.call(name, own, rest(foreign)), "CROSS_SHARD");
+
+  expect(error.message).toContain("2 owners (a, b)");
+  expect(await shards.mget([own, foreign])).toEqual(["x", null]);
+});
+
+test("several keys of one owner go through call", async () => {
+  await shards.call("mset", "{t}:a", ["1", "{t}:b", "2"]);
+  await shards.call("rename", "{t}:a", ["{t}:c"]);
+
+  expect(await shards.call("mget", "{t}:b", ["{t}:c"])).toEqual(["2", "1"]);
+});
+
+test.each(["flushall", "OBJECT", "eval", "xread", ""])(
+  "%j cannot be routed by its first argument, and is refused",
+  async (name) => {
+    const error = await rejection(() => shards.call(name, "k", ["x"]), "INVALID_ARGUMENT");
+
+    expect(error.message).toContain("shards.for(key).call");
+  },
+);
 
 const move = defineScript({
   name: "move",

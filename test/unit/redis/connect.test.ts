@@ -2,6 +2,8 @@ import { Redis } from "ioredis";
 import { afterEach, expect, test } from "vitest";
 
 import { type InstanceInput, readTarget } from "../../../src/redis/connect.ts";
+import { openCoterie } from "../../../src/coterie.ts";
+import { openShards } from "../../../src/shards/index.ts";
 import { plainMessage } from "../../../src/redis/failures.ts";
 import { rejection } from "../../support/reject.ts";
 
@@ -32,6 +34,9 @@ test.each<[string, unknown, RegExp]>([
   ["no host", "redis://", /option url must be/],
   ["a port out of range", "redis://h:99999", /option url must be/],
   ["a path that is no database", "redis://h/one", /database number/],
+  ["a URL with a query", "redis://h?autoResendUnfulfilledCommands=true", /without a query or fragment/],
+  ["a URL with a fragment", "redis://h#x", /without a query or fragment/],
+  ["options that ioredis refuses", { options: { sentinels: [] } }, /ioredis refuses these options: /],
   ["no source", { id: "a" }, /exactly one of url, options and client is needed, got 0/],
   [
     "two sources",
@@ -57,8 +62,12 @@ test.each([
   `redis://user:${SECRET}/@host:99999`,
   `user:${SECRET}@host:6379`,
   `redis://:${SECRET}@host/x`,
-])("the error for %s does not show the password", async (url) => {
-  const error = await rejection(() => read(url), "INVALID_OPTION");
+  `redis://host/x?password=${SECRET}`,
+  { url: new URL(`redis://:${SECRET}@host`) },
+  { options: `redis://:${SECRET}@host` },
+  { client: { options: { password: SECRET } } },
+])("the error for %j does not show the password", async (input) => {
+  const error = await rejection(() => read(input as InstanceInput), "INVALID_OPTION");
 
   expect(JSON.stringify(error) + error.stack).not.toContain(SECRET);
 });
@@ -97,11 +106,22 @@ test("a given client lends its options and is left alone", () => {
   expect(given.options.enableOfflineQueue).toBe(true);
 });
 
+test.each([
+  () => openShards({ instances: `redis://:${SECRET}@h` } as never),
+  () => openShards(`redis://:${SECRET}@h` as never),
+  () => openShards([`redis://:${SECRET}@h`] as never),
+  () => openCoterie({ name: "x", instances: `redis://:${SECRET}@h` } as never),
+])("a password in the wrong place is not shown either: %s", async (open) => {
+  const error = await rejection(open, "INVALID_OPTION");
+
+  expect(JSON.stringify(error) + error.stack).not.toContain(SECRET);
+});
+
 test.each<[string, () => InstanceInput]>([
   ["a URL", () => "redis://10.0.0.1"],
   [
     "options that ask for unsafe ones",
-    () => ({ options: { enableOfflineQueue: true, maxRetriesPerRequest: 20 } }),
+    () => ({ options: { enableOfflineQueue: true, reconnectOnError: () => 2 } }),
   ],
   ["a client with ioredis' defaults", () => idle({})],
 ])("the safe settings hold for %s", (_, input) => {
@@ -111,6 +131,8 @@ test.each<[string, () => InstanceInput]>([
     enableOfflineQueue: false,
     autoResendUnfulfilledCommands: false,
     maxRetriesPerRequest: 0,
+    reconnectOnError: null,
+    stringNumbers: false,
     enableAutoPipelining: false,
     connectTimeout: 500,
   });

@@ -69,6 +69,15 @@ test("a thousand different allowances expire each, and once", async () => {
   expect(expired).toHaveLength(500);
 });
 
+test("the longest deadline that there is can be watched", async () => {
+  const { env, expired, add } = stage();
+  add("patient", 2 ** 31 - 1);
+
+  await env.clock.advance(1000);
+
+  expect(expired).toEqual([]);
+});
+
 test("after close nothing expires", async () => {
   const { env, expired, add, deadlines } = stage();
   add("a", 10);

@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 
 import { CoterieError } from "../../../src/errors.ts";
-import { gather, merge, split } from "../../../src/shards/scatter.ts";
+import { gather, merge, type Part, split } from "../../../src/shards/scatter.ts";
 import { rejection } from "../../support/reject.ts";
 
 test("split and merged again, every key has its own result, whatever the owners", () => {
@@ -59,12 +59,23 @@ test("a read of which a part failed is safe to make again", async () => {
   expect(error.retryable).toBe(true);
 });
 
-test("a part that was refused for its arguments wrote nothing, and fails again", async () => {
+test("the caller's mistake, made in every part, is said once", async () => {
   const refused = new CoterieError("INVALID_ARGUMENT", "no such value");
 
-  const error = await rejection(() => gather("MSET", parts, () => Promise.reject(refused)), "PARTIAL");
+  const mset = (): Promise<unknown> => gather("MSET", parts, () => Promise.reject(refused));
+  const error = await rejection(mset, "INVALID_ARGUMENT");
 
-  expect(error.details).toMatchObject({ done: [], unknown: [] });
+  expect(error).toBe(refused);
+});
+
+test("a part that was refused for its arguments wrote nothing, while another was done", async () => {
+  const refused = new CoterieError("INVALID_ARGUMENT", "no such value");
+
+  const send = ({ owner }: Part): Promise<string> =>
+    owner === 0 ? Promise.resolve("OK") : Promise.reject(refused);
+  const error = await rejection(() => gather("MSET", parts, send), "PARTIAL");
+
+  expect(error.details).toMatchObject({ done: ["a", "d"], notDone: ["b", "c"], unknown: [] });
   expect(error.retryable).toBe(false);
 });
 
