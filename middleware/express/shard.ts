@@ -61,7 +61,7 @@ export type ProblemHandler = (
 
 export interface ProblemsOptions {
   /** Called with each error before it is answered, for logs: the answer tells its code and nothing else. */
-  readonly onError?: ((error: CoterieError, req: Request) => void) | undefined;
+  readonly onError?: ((error: CoterieError, req: Request) => unknown) | undefined;
 }
 
 const SHARD_OPTIONS: readonly (keyof ShardOptions)[] = ["key", "keyBytesMax", "unavailable", "onProblem"];
@@ -119,7 +119,7 @@ export function problems(options: ProblemsOptions = {}): ErrorRequestHandler {
       next(error);
       return;
     }
-    onError?.(error, req);
+    void warnOfLostNote(onError?.(error, req));
     sendAnswer(res, answerFor(error, req));
   };
 }
@@ -160,15 +160,31 @@ function refuse(
     return;
   }
   if (onProblem === undefined) sendAnswer(res, answer);
-  else void answerOwn(() => onProblem(problem, req, res, next), next);
+  else void answerOwn((nextOnce) => onProblem(problem, req, res, nextOnce), next);
 }
 
 /** Whether the app's own function throws or rejects, its error goes to `next` and nowhere else. */
-async function answerOwn(own: () => unknown, next: NextFunction): Promise<void> {
-  try {
-    await own();
-  } catch (error) {
+async function answerOwn(own: (next: NextFunction) => unknown, next: NextFunction): Promise<void> {
+  let isCalled = false;
+  const nextOnce = (error?: unknown): void => {
+    if (isCalled) return;
+    isCalled = true;
     next(error);
+  };
+  try {
+    await own(nextOnce as NextFunction);
+  } catch (error) {
+    nextOnce(error);
+  }
+}
+
+/** The request has its answer by then; there is nobody else to tell. */
+async function warnOfLostNote(noted: unknown): Promise<void> {
+  try {
+    await noted;
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    process.emitWarning(`problems: onError rejected: ${why}`, { code: "COTERIE_ON_ERROR" });
   }
 }
 

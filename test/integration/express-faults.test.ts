@@ -1,4 +1,6 @@
 /** What clients are told while Redis is killed, paused, full and back, in both Express versions. */
+import { once } from "node:events";
+
 import type { Express, NextFunction, Request, Response } from "express";
 import request from "supertest";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
@@ -331,6 +333,20 @@ describe.each(EXPRESS_VERSIONS)("problems() in %s", (_version, express) => {
     expect((answer as unknown as { res: { statusMessage: string } }).res.statusMessage).toBe(
       "Service Unavailable",
     );
+  });
+
+  test("an onError that rejects is warned of, and the answer is given all the same", async () => {
+    const warned = once(process, "warning");
+    const options: ProblemsOptions = { onError: () => Promise.reject(new Error("the log is full")) };
+
+    const answer = await request(appThat((_res, next) => next(failure), options)).get("/");
+    const [warning] = (await warned) as [Error & { code?: string }];
+
+    expect(answer.headers["content-type"]).toContain("application/problem+json");
+    expect([warning.code, warning.message]).toEqual([
+      "COTERIE_ON_ERROR",
+      "problems: onError rejected: the log is full",
+    ]);
   });
 
   test("an onError that throws is the app's own error", async () => {

@@ -191,6 +191,10 @@ describe.each(EXPRESS_VERSIONS)("in %s", (_version, express) => {
         throw thrown;
       },
       () => Promise.reject(thrown),
+      (_problem, _req, _res, next) => {
+        next(thrown);
+        throw new Error("too late");
+      },
     ];
     for (const onProblem of cases) {
       const { app, errors } = appWith(coterie, { key: () => undefined, onProblem });
