@@ -4,7 +4,9 @@
  * other, in rounds; each ratio is taken within a round. `--quick` makes it short and coarse.
  */
 import { execFile } from "node:child_process";
+import { existsSync } from "node:fs";
 import { createRequire } from "node:module";
+import { delimiter, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 
@@ -50,7 +52,8 @@ async function joinCluster(ports: readonly number[]): Promise<void> {
 
 async function measureAll(ports: Ports, { rounds, ...load }: (typeof LOADS)[number]): Promise<Results> {
   const results: Results = new Map();
-  const names = Object.keys(PATHS) as PathName[];
+  const all = Object.keys(PATHS) as PathName[];
+  const names = all.filter((name) => name !== "nutcracker" || ports.proxyPort > 0);
   for (let round = 0; round < rounds; round += 1) {
     // Another order each round, so that nobody is always first on a fresh server.
     for (const [at] of names.entries()) {
@@ -91,6 +94,11 @@ function report({ callers, rounds, measureMs }: (typeof LOADS)[number], results:
   );
 }
 
+function hasNutcracker(): boolean {
+  const folders = (process.env["PATH"] ?? "").split(delimiter);
+  return folders.some((folder) => existsSync(join(folder, "nutcracker")));
+}
+
 async function versions(url: string): Promise<string> {
   const client = new Redis(url);
   const redis = /redis_version:(\S+)/.exec(await client.info("server"))?.[1];
@@ -109,12 +117,13 @@ async function main(): Promise<void> {
   const ports = servers.instances.map(({ port }) => port);
   const clusterPorts = masters.instances.map(({ port }) => port);
   await joinCluster(clusterPorts);
-  await using proxy = await startNutcracker(ports);
+  await using proxy = hasNutcracker() ? await startNutcracker(ports) : undefined;
   print(`## Commands over three Redis\n\n${machine()}`);
   print(`${await versions(servers.urls[0]!)}, GET and SET half and half, 100,000 keys, 64-byte values.`);
   print("Median (min-max). A gain is the other way's number over coterie's in the same round (for rates,");
   print("the inverse): above 1 means that coterie is better.");
-  const all = { ports, clusterPorts, proxyPort: proxy.port };
+  if (proxy === undefined) print("Left out: nutcracker is not installed (apt-get install nutcracker).");
+  const all = { ports, clusterPorts, proxyPort: proxy?.port ?? 0 };
   for (const load of LOADS) report(load, await measureAll(all, load));
 }
 

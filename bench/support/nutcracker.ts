@@ -12,7 +12,7 @@ export interface Nutcracker extends AsyncDisposable {
   readonly port: number;
 }
 
-/** Starts a proxy that spreads keys over the Redis servers on these loopback ports. */
+/** Starts a proxy that spreads keys over the Redis servers on these loopback ports; needs the program. */
 export async function startNutcracker(serverPorts: readonly number[]): Promise<Nutcracker> {
   const folder = await mkdtemp(join(tmpdir(), "coterie-nutcracker-"));
   const [port, statsPort] = [await freePort(), await freePort()];
@@ -31,7 +31,10 @@ export async function startNutcracker(serverPorts: readonly number[]): Promise<N
   const child = spawn("nutcracker", ["-c", file, "-s", String(statsPort), "-a", "127.0.0.1"], {
     stdio: "ignore",
   });
-  const exited = once(child, "exit");
+  const exited = new Promise<void>((resolve) => {
+    child.once("exit", () => resolve());
+    child.once("error", () => resolve());
+  });
   const stop = async (): Promise<void> => {
     child.kill("SIGKILL");
     await exited;
@@ -39,9 +42,9 @@ export async function startNutcracker(serverPorts: readonly number[]): Promise<N
   };
   const giveUpAt = performance.now() + START_MS;
   while (!(await answers(port))) {
-    if (performance.now() < giveUpAt && child.exitCode === null) continue;
+    if (performance.now() < giveUpAt && child.exitCode === null && child.pid !== undefined) continue;
     await stop();
-    throw new Error(`nutcracker did not listen within ${START_MS} ms`);
+    throw new Error(`nutcracker did not listen within ${START_MS} ms (apt-get install nutcracker)`);
   }
   return { port, [Symbol.asyncDispose]: stop };
 }

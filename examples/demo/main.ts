@@ -114,11 +114,11 @@ function liveLine(load: Load, { shares, dead }: Stage, elapsedMs: number): strin
   const perSecond = (count: number) => String(Math.round((count * 1000) / elapsedMs));
   const parts = Object.keys(shares).map((id) => {
     const part = all === 0 ? 0 : Math.round((100 * (byShard.get(id) ?? 0)) / all);
-    return `${id} ${String(part).padStart(2)} %${dead.has(id) ? " (dead)" : ""}`;
+    return `${id} ${dead.has(id) ? "dead" : `${String(part).padStart(3)}%`}`;
   });
   return (
-    `${perSecond(all).padStart(5)} requests/s | ${parts.join("  ")} | ` +
-    `errors/s: ${perSecond(verdicts.refused)} x 503, ${perSecond(verdicts.wrong)} other`
+    `${perSecond(all).padStart(5)} requests/s, errors/s ${perSecond(verdicts.refused)} x 503, ` +
+    `${perSecond(verdicts.wrong)} other | ${parts.join("  ")}`
   );
 }
 

@@ -5,6 +5,8 @@
 import { systemEnv, type Timer } from "coterie";
 
 const CLEAR = "\r\u001b[2K";
+/** Where the terminal does not say how wide it is. */
+const COLUMNS = 80;
 const REDRAW_MS = 250;
 const PRINT_MS = 1000;
 
@@ -46,7 +48,7 @@ export class Screen {
       return;
     }
     // A line that wraps could not be taken back.
-    this.#live = text.slice(0, Math.max(20, this.#out.columns - 1));
+    this.#live = text.slice(0, (this.#out.columns || COLUMNS) - 1);
     this.#out.write(`${CLEAR}${this.#live}`);
   }
 }
