@@ -52,7 +52,7 @@ test(
       "ok      nobody got anything else: no other status, no wrong shard, no stale value, no hang-up",
     ]);
     expect(program.output).toMatch(
-      /\n +\d+ requests\/s \| redis-1 +\d+ % .* \| errors\/s: \d+ x 503, 0 other\n/,
+      /\n +\d+ requests\/s, errors\/s \d+ x 503, 0 other \| redis-1 +\d+%.*\n/,
     );
     expect(program.output).toMatch(/curl -X PUT -d red http:\/\/127\.0\.0\.1:\d+\/items\/cherry/);
     expect(program.output).not.toContain("\u001b");
