@@ -272,6 +272,26 @@ test("an abort ends the wait and leaves the connection in step", async () => {
   expect(instance.status().inFlight).toBe(0);
 });
 
+test("one signal serves any number of calls, without a warning", async () => {
+  const instance = await opened.open(url);
+  const warnings: string[] = [];
+  const onWarning = ({ name }: Error): void => void warnings.push(name);
+  process.on("warning", onWarning);
+  const aborting = new AbortController();
+  const { signal } = aborting;
+
+  const answered = await Promise.all(Array.from({ length: 20 }, () => instance.call("ping", [], { signal })));
+  const calls = Array.from({ length: 20 }, () => instance.call("ping", [], { signal }));
+  aborting.abort();
+  const settled = await Promise.allSettled(calls);
+  await new Promise((resolve) => setImmediate(resolve));
+  process.removeListener("warning", onWarning);
+
+  expect(answered).toHaveLength(20);
+  expect(settled.map((one) => one.status === "rejected" && one.reason.code)).toEqual(Array(20).fill("ABORTED"));
+  expect(warnings).toEqual([]);
+});
+
 test("a signal that has aborted already sends nothing", async () => {
   const instance = await opened.open(url);
   const { sent } = instance.status().counters;
