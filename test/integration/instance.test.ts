@@ -280,15 +280,18 @@ test("one signal serves any number of calls, without a warning", async () => {
   const aborting = new AbortController();
   const { signal } = aborting;
 
-  const answered = await Promise.all(Array.from({ length: 20 }, () => instance.call("ping", [], { signal })));
-  const calls = Array.from({ length: 20 }, () => instance.call("ping", [], { signal }));
+  const ping = (): Promise<unknown> => instance.call("ping", [], { signal });
+  const twenty = (): Promise<unknown>[] => Array.from({ length: 20 }, ping);
+  const answered = await Promise.all(twenty());
+  const calls = twenty();
   aborting.abort();
   const settled = await Promise.allSettled(calls);
   await new Promise((resolve) => setImmediate(resolve));
   process.removeListener("warning", onWarning);
 
   expect(answered).toHaveLength(20);
-  expect(settled.map((one) => one.status === "rejected" && one.reason.code)).toEqual(Array(20).fill("ABORTED"));
+  const codes = settled.map((one) => one.status === "rejected" && one.reason.code);
+  expect(codes).toEqual(Array(20).fill("ABORTED"));
   expect(warnings).toEqual([]);
 });
 
