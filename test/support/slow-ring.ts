@@ -84,7 +84,7 @@ function slowOpinion(member: SlowMember, all: readonly SlowMember[]): Opinion {
   };
 }
 
-function slowDraws(id: string): () => number {
+function slowIdHash(id: string): [number, number] {
   let first = 0x811c9dc5n;
   let second = 0x2f3b9a41n;
   for (let i = 0; i < id.length; i++) {
@@ -93,8 +93,11 @@ function slowDraws(id: string): () => number {
     second = ((second + unit) * 0x85ebca6bn) % WORD;
     second ^= second >> 15n;
   }
-  let low = slowMix(Number(first) ^ id.length);
-  let high = slowMix(Number(second));
+  return [slowMix(Number(first) ^ id.length), slowMix(Number(second))];
+}
+
+function slowDraws(id: string): () => number {
+  let [low, high] = slowIdHash(id);
   return () => {
     low = (low + 0x9e3779b9) % 2 ** 32;
     high = slowMix(high ^ low);
@@ -120,6 +123,32 @@ export function slowJump(high: number, low: number, count: number): number {
     next = Math.floor((bucket + 1) * (2 ** 31 / (Number(state >> 33n) + 1)));
   }
   return bucket;
+}
+
+/**
+ * The owner of each entry of Maglev's table, round by round: in each, every member whose turns so far are
+ * fewer than its weight's part of the rounds takes the next free entry of its own permutation.
+ */
+export function slowMaglev(members: readonly SlowMember[], tableSize: number): string[] {
+  const sorted = members.toSorted((a, b) => (a.id < b.id ? -1 : 1));
+  const weightMax = Math.max(...sorted.map(({ weight }) => weight));
+  const table: string[] = Array.from({ length: tableSize });
+  const orders = sorted.map(({ id }) => {
+    const [first, second] = slowIdHash(id);
+    const step = (second % (tableSize - 1)) + 1;
+    return Array.from({ length: tableSize }, (_, i) => (first + i * step) % tableSize);
+  });
+  const turns = sorted.map(() => 0);
+  for (let round = 1, filled = 0; filled < tableSize; round++) {
+    for (const [i, { id, weight }] of sorted.entries()) {
+      const turn = (turns[i] as number) + 1;
+      if (filled === tableSize || turn * weightMax > round * weight) continue;
+      turns[i] = turn;
+      table[orders[i]!.find((entry) => table[entry] === undefined) as number] = id;
+      filled++;
+    }
+  }
+  return table;
 }
 
 /** The owner on a circle: the point with the least distance clockwise, the first id among equals. */

@@ -3,7 +3,9 @@ import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 
 import { HashRing, type Member } from "../../../src/ring/index.ts";
-import { type SlowMember, slowArcOf, slowArcTable } from "../../support/slow-ring.ts";
+import { MaglevLayout } from "../../../src/ring/layouts/maglev.ts";
+import { readRoster } from "../../../src/ring/members.ts";
+import { type SlowMember, slowArcOf, slowArcTable, slowMaglev } from "../../support/slow-ring.ts";
 
 const ARCS = 16_384;
 const LAYOUTS = ["arcs", "points", "ketama", "maglev", "jump"] as const;
@@ -119,6 +121,19 @@ describe("the layout arcs", () => {
       { numRuns: 60 },
     );
   });
+});
+
+test("the layout maglev has the table of its slow twin", () => {
+  const whole = fc.record({ id, weight: fc.integer({ min: 1, max: 1_000 }) });
+  const given = fc.uniqueArray(whole, { selector: (member) => member.id, minLength: 1, maxLength: 12 });
+  fc.assert(
+    fc.property(given, fc.constantFrom(13, 61, 251, 1_021), (each, tableSize) => {
+      const layout = new MaglevLayout(readRoster(each), tableSize);
+      const ids = readRoster(each).ids;
+      expect(Array.from(layout.pieces().owners, (owner) => ids[owner])).toEqual(slowMaglev(each, tableSize));
+    }),
+    { numRuns: 60 },
+  );
 });
 
 describe("every layout", () => {
