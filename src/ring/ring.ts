@@ -90,6 +90,9 @@ export class HashRing {
     if (readChoices(options).layout !== "arcs") {
       throw invalid('ring: fromArcs makes rings of the layout "arcs" alone');
     }
+    if (typeof ownerOfArc !== "function") {
+      throw invalid(`ring.fromArcs: ownerOfArc must be a function, got ${quote(ownerOfArc)}`);
+    }
     const indexes = new Map(readRoster(members).ids.map((id, index) => [id, index]));
     const table = Uint16Array.from({ length: ARC_COUNT }, (_, arc) => {
       const id = ownerOfArc(arc);
@@ -189,6 +192,9 @@ export class HashRing {
 
   /** What moves from this ring to `next`, exactly. Throws INVALID_ARGUMENT if they hash keys differently. */
   movement(next: HashRing): Movement {
+    if (typeof next !== "object" || next === null || !(#layout in next)) {
+      throw invalid(`ring.movement: next must be a HashRing, got ${quote(next)}`);
+    }
     const { keySpace } = this.#layout;
     if (keySpace !== next.#layout.keySpace) {
       const details = { from: keySpace, to: next.#layout.keySpace };
@@ -234,6 +240,9 @@ export class HashRing {
   }
 
   #readLoads(loads: Loads): Float64Array {
+    if (typeof loads !== "function" && !(loads instanceof Map)) {
+      throw invalid(`ring.ownerWithin: loads must be a Map or a function, got ${quote(loads)}`);
+    }
     const loadOf = typeof loads === "function" ? loads : (id: string) => loads.get(id) ?? 0;
     return Float64Array.from(this.#ids, (id) => {
       const load: unknown = loadOf(id);

@@ -164,6 +164,17 @@ describe("calls", () => {
     expect(error.message).toMatch(/the load of "a" must be a number from 0, got/);
   });
 
+  test("what is of another kind altogether is refused and quoted", async () => {
+    for (const [call, message] of [
+      [() => ring.ownerWithin("k", { a: 1 } as never), /loads must be a Map or a function, got \{"a":1\}/],
+      [() => ring.ownerWithin("k", undefined as never), /a Map or a function, got undefined/],
+      [() => HashRing.fromArcs(["a"], {} as never), /ownerOfArc must be a function, got \{\}/],
+      [() => ring.movement({} as never), /next must be a HashRing, got \{\}/],
+    ] as const) {
+      expect((await rejection(call, "INVALID_ARGUMENT")).message).toMatch(message);
+    }
+  });
+
   test("without refuses an id that is not there, and the last member", async () => {
     const error = await rejection(() => ring.without("d"), "INVALID_ARGUMENT");
 
