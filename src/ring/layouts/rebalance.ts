@@ -19,6 +19,9 @@ import { Rendezvous } from "./rendezvous.ts";
 /** Not yet owned by anyone; above every index of a member. */
 const NOBODY = 0xffff;
 
+/** Rounding must not make a member heavier. */
+const PART_TOLERANCE = 1e-12;
+
 /** How many arcs of each member change hands, by index in the new roster. */
 interface Plan {
   readonly gives: Float64Array;
@@ -81,12 +84,25 @@ function planMoves(table: Uint16Array, from: Roster, to: Roster, shareRatioMax: 
 
 /** What each new or heavier member lacks to its fair share, rounded down. */
 function dueToRisers(loads: Float64Array, means: Float64Array, from: Roster, to: Roster): Float64Array {
-  const weightBefore = new Map(from.members.map(({ id, weight }) => [id, weight]));
+  const before = partsAmong(from, new Set(to.ids));
+  const after = partsAmong(to, new Set(from.ids));
   return loads.map((load, member) => {
-    const { id, weight } = to.members[member] as { id: string; weight: number };
-    const before = weightBefore.get(id) ?? 0;
-    return weight > before ? Math.max(0, Math.floor(means[member] as number) - load) : 0;
+    const id = to.ids[member] as string;
+    const old = before.get(id);
+    const isRiser = old === undefined || (after.get(id) as number) > old * (1 + PART_TOLERANCE);
+    return isRiser ? Math.max(0, Math.floor(means[member] as number) - load) : 0;
   });
+}
+
+/**
+ * Weights are relative, so whether one grew shows in its part of the weights of those who stay: it is the
+ * same for every scale, and a member that comes or goes changes nobody else's.
+ */
+function partsAmong(roster: Roster, others: ReadonlySet<string>): Map<string, number> {
+  const stayers = [...roster.ids.entries()].filter(([, id]) => others.has(id));
+  const weightOf = (member: number) => roster.weights[member] as number;
+  const total = stayers.reduce((sum, [member]) => sum + weightOf(member), 0);
+  return new Map(stayers.map(([member, id]) => [id, weightOf(member) / total]));
 }
 
 /** The acceptable member with the greatest (sign 1) or least (sign -1) number of arcs for its weight. */

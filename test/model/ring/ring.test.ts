@@ -322,6 +322,26 @@ describe("rebalance", () => {
     );
   });
 
+  test("scaling all weights moves nothing", () => {
+    fc.assert(
+      fc.property(members(1, 30), fc.constantFrom(0.1, 3, 10, 1e100), (given, factor) => {
+        const ring = new HashRing(given);
+        const scaled = given.map((member) => ({ ...member, weight: member.weight * factor }));
+        expect(ring.movement(ring.rebalance(scaled)).arcs).toBe(0);
+      }),
+      { numRuns: 60 },
+    );
+  });
+
+  test("scaling all weights and a newcomer move what the newcomer alone moves", () => {
+    const ids = Array.from({ length: 100 }, (_, i) => `r${i}`);
+    const ring = new HashRing(ids);
+    const doubled = [...ids, "new"].map((each) => ({ id: each, weight: 2 }));
+    const arcs = ring.movement(ring.rebalance([...ids, "new"])).arcs;
+
+    expect(ring.movement(ring.rebalance(doubled)).arcs).toBe(arcs);
+  });
+
   test("to the same members moves nothing", () => {
     fc.assert(
       fc.property(members(1, 30), members(1, 30), (start, goal) => {
@@ -352,7 +372,10 @@ describe("rebalance", () => {
  * and whoever is new or heavier must get what it lacks of its fair share, rounded down.
  */
 function leastMovement(owners: string[], before: Complete[], after: Complete[], ratio: number): number {
-  const weightBefore = new Map(before.map((member) => [member.id, member.weight]));
+  const oldWeights = new Map(before.map((member) => [member.id, member.weight]));
+  const stayers = after.filter((member) => oldWeights.has(member.id));
+  const oldTotal = stayers.reduce((sum, member) => sum + (oldWeights.get(member.id) ?? 0), 0);
+  const newTotal = stayers.reduce((sum, member) => sum + member.weight, 0);
   const ids = new Set(after.map((member) => member.id));
   const total = after.reduce((sum, member) => sum + member.weight, 0);
   let leaving = owners.filter((owner) => !ids.has(owner)).length;
@@ -360,7 +383,8 @@ function leastMovement(owners: string[], before: Complete[], after: Complete[], 
   for (const member of after) {
     const has = countOf(owners, member.id);
     leaving += Math.max(0, has - capOf(after, member, ratio));
-    const isRiser = member.weight > (weightBefore.get(member.id) ?? 0);
+    const old = oldWeights.get(member.id);
+    const isRiser = old === undefined || member.weight / newTotal > (old / oldTotal) * (1 + 1e-12);
     if (isRiser) due += Math.max(0, Math.floor((ARCS * member.weight) / total + 1e-9) - has);
   }
   return Math.max(leaving, due);
