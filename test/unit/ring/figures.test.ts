@@ -6,7 +6,7 @@ import { HashRing } from "../../../src/ring/index.ts";
 const NAMINGS = [
   (set: number, i: number) => `10.${set}.${i >> 8}.${i & 255}:6379`,
   (set: number, i: number) => `redis-${set * 1_000 + i}`,
-  (set: number, i: number) => `shard_${"abcdefgh"[set]}_${i}.cache.internal`,
+  (set: number, i: number) => `shard_${"abcdefghijklmnopqrst"[set]}_${i}.cache.internal`,
 ];
 
 function sets(count: number, perNaming: number): string[][] {
@@ -27,10 +27,12 @@ function imbalance(ring: HashRing): number {
 }
 
 describe("balance", () => {
-  test.each([3, 10, 100, 1_000])("of %i members is at most 1.05", (count) => {
+  const sizes = [3, 10, 100, 961, 1_000];
+  test.each(sizes)("of %i members is at most 1.05, or the fair share rounded up to a whole arc", (count) => {
+    const bound = Math.max(1.05, (Math.ceil(16_384 / count) * count) / 16_384);
     const rings = sets(count, count > 100 ? 1 : 4).map((ids) => new HashRing(ids));
 
-    for (const ring of rings) expect(imbalance(ring)).toBeLessThanOrEqual(1.05);
+    for (const ring of rings) expect(imbalance(ring)).toBeLessThanOrEqual(bound);
   });
 
   test("of weighted members is at most 1.05, weights taken into account", () => {
@@ -59,13 +61,15 @@ describe("movement when one member joins, and when it leaves again", () => {
     [30, 0.000_7],
     [60, 0.001],
     [100, 0.001_6],
-  ])("at %i members is at most 1.2 times the ideal, little of it between stayers", (count, stayersMax) => {
-    const movements = sets(count + 1, 6).map((ids) => {
+  ])("at %i members is on average 1.2 times the ideal at most, and 1.25 at worst", (count, stayersMax) => {
+    const movements = sets(count + 1, 20).map((ids) => {
       const fewer = new HashRing(ids.slice(0, -1));
       return { newcomer: ids.at(-1), ...fewer.movement(new HashRing(ids)) };
     });
 
-    expect(mean(movements.map(({ share }) => share * (count + 1)))).toBeLessThanOrEqual(1.2);
+    const ratios = movements.map(({ share }) => share * (count + 1));
+    expect(mean(ratios)).toBeLessThanOrEqual(1.2);
+    expect(Math.max(...ratios)).toBeLessThanOrEqual(1.25);
     expect(mean(movements.map(({ betweenStayers }) => betweenStayers))).toBeLessThanOrEqual(stayersMax);
     for (const { newcomer, moves } of movements) {
       const pairs = moves.filter(({ to }) => to !== newcomer).map(({ share }) => share);
