@@ -144,9 +144,10 @@ class Turns {
   /** Taken from the end, since lists grow at the front: then members of one weight are in order already. */
   #beginRound(): void {
     this.#round++;
-    invariant(this.#round < this.#heads.length, "there are as many rounds as entries", { round: this.#round });
+    const round = this.#round;
+    invariant(round < this.#heads.length, "there are as many rounds as entries", { round });
     let isSorted = true;
-    for (let member = this.#heads[this.#round] as number; member !== EMPTY; ) {
+    for (let member = this.#heads[round] as number; member !== EMPTY; ) {
       isSorted &&= this.#at === this.#waiting.length || member < (this.#waiting[this.#at] as number);
       this.#waiting[--this.#at] = member;
       member = this.#tails[member] as number;

@@ -25,6 +25,8 @@ export const CELL_SHIFT = 18;
 
 const MASK = CELL_COUNT - 1;
 const ROUNDS = 3;
+/** After so many stand-ins it is cheaper to sort the members that are left. */
+const PASSES_MAX = 8;
 const KEYS_PER_MEMBER = 2 * ROUNDS;
 
 export class Rendezvous {
@@ -77,12 +79,13 @@ export class Rendezvous {
     return best;
   }
 
-  /** All members but `first`, the keenest first; each further one costs a pass over all of them. */
+  /** All members but `first`, the keenest first; the first few cost a pass each, the rest one sorting. */
   *others(cell: number, first: number): Generator<number> {
     const costs = Float64Array.from({ length: this.size }, (_, member) => this.#cost(member, cell));
     const isTaken = new Uint8Array(this.size);
     isTaken[first] = 1;
-    for (let left = this.size - 1; left > 0; left--) {
+    const passes = Math.min(this.size - 1, PASSES_MAX);
+    for (let pass = 0; pass < passes; pass++) {
       let best = -1;
       for (let member = 0; member < this.size; member++) {
         if (isTaken[member] === 1) continue;
@@ -92,6 +95,10 @@ export class Rendezvous {
       isTaken[best] = 1;
       yield best;
     }
+    const isBefore = (a: number, b: number) =>
+      this.#isKeener(a, costs[a] as number, b, costs[b] as number, cell);
+    const rest = Array.from(isTaken.keys()).filter((member) => isTaken[member] === 0);
+    yield* rest.toSorted((a, b) => (isBefore(a, b) ? -1 : 1));
   }
 
   /** Equal weights: the highest rank wins, in whole numbers alone. */

@@ -4,6 +4,7 @@ import { describe, expect, test } from "vitest";
 
 import { HashRing, type Member } from "../../../src/ring/index.ts";
 import { MaglevLayout } from "../../../src/ring/layouts/maglev.ts";
+import { Rendezvous } from "../../../src/ring/layouts/rendezvous.ts";
 import { readRoster } from "../../../src/ring/members.ts";
 import { type SlowMember, slowArcOf, slowArcTable, slowMaglev } from "../../support/slow-ring.ts";
 
@@ -121,6 +122,21 @@ describe("the layout arcs", () => {
       { numRuns: 60 },
     );
   });
+});
+
+test("stand-ins are the keenest of those that are left, one after the other", () => {
+  fc.assert(
+    fc.property(members(1, 60), fc.nat(ARCS - 1), (given, arc) => {
+      const rendezvous = new Rendezvous(readRoster(given));
+      const seen = new Set([0]);
+      for (const member of rendezvous.others(arc, 0)) {
+        expect(member).toBe(rendezvous.keenest(arc, (other) => !seen.has(other)));
+        seen.add(member);
+      }
+      expect(seen.size).toBe(given.length);
+    }),
+    { numRuns: 100 },
+  );
 });
 
 test("the layout maglev has the table of its slow twin", () => {

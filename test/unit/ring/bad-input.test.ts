@@ -113,7 +113,8 @@ describe("options", () => {
     expect(error.message).toMatch(/ask for \d{8} points, and 4194304 are allowed: lower groupsPerMember/);
   });
 
-  const equal = (count: number, weight = 1) => Array.from({ length: count }, (_, i) => ({ id: `m${i}`, weight }));
+  const equal = (count: number, weight = 1) =>
+    Array.from({ length: count }, (_, i) => ({ id: `m${i}`, weight }));
   test.each([
     ["41 members with a group each", equal(41), { groupsPerMember: 1 }],
     ["49 of them in doubles", equal(49), { compat: "hashring", groupsPerMember: 1 }],
