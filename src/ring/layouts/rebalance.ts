@@ -1,7 +1,7 @@
 /**
  * The least movement from one arc table to a table for other members. A computed table depends on the
  * members alone and pays for that by moving a little more than it must; this one depends on where the arcs
- * are now, and moves exactly what no table within the bound could leave in place:
+ * are now, and moves these and nothing else:
  *
  * - every arc of a member that is gone, and what a member that stays has above its cap, must leave;
  * - a member that is new, or whose weight grew, must get its fair share (rounded down);

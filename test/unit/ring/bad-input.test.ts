@@ -67,7 +67,7 @@ describe("options", () => {
     ["a layout nobody has", { layout: "rings" }, /layout must be one of "arcs", .*"jump", got "rings"/],
     ["an unknown option", { replicas: 3 }, /unknown option "replicas" \(known: layout, shareRatioMax\)/],
     ["an option of another layout", { layout: "jump", tableSize: 7 }, /unknown option "tableSize"/],
-    ["a string", "arcs", /options must be an object, got "arcs"/],
+    ["a string", "arcs", /options must be an object, got a string/],
     ["null", null, /options must be an object, got null/],
     ["shareRatioMax below 1", { shareRatioMax: 0.99 }, /shareRatioMax must be a number from 1 to 16384,/],
     ["shareRatioMax NaN", { shareRatioMax: Number.NaN }, /shareRatioMax .* got NaN/],
