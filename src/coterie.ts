@@ -2,7 +2,7 @@
  * The facade: opens what the options ask for, hands it out, and closes it in reverse order.
  * It holds no logic of its own.
  */
-import { invalidOption, readOptions, secretField, valueField } from "./options.ts";
+import { invalidOption, readOptions, secretField, signalField, valueField } from "./options.ts";
 import type { CloseOptions, InstanceInput } from "./redis/index.ts";
 import type { HashRing } from "./ring/index.ts";
 import { openShards, type Shards, type ShardsOptions, type ShardsStatus } from "./shards/index.ts";
@@ -38,11 +38,7 @@ const SHAPE = {
     "an object without instances, signal and env",
     isShards,
   ),
-  signal: valueField<AbortSignal | undefined>(
-    undefined,
-    "an AbortSignal",
-    (value) => value instanceof AbortSignal,
-  ),
+  signal: signalField(),
 };
 
 /** What `openCoterie` gives out. */

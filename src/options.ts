@@ -51,6 +51,11 @@ export function readOptions<S extends Shape>(where: string, received: unknown, s
   return values as Values<S>;
 }
 
+/** A signal that may be left out. */
+export function signalField(): Field<AbortSignal | undefined> {
+  return valueField(undefined, "an AbortSignal", (value) => value instanceof AbortSignal);
+}
+
 /** A value that may hold a secret, a password in a URL for one. */
 export function secretField<T>(fallback: T, needed: string, holds: (value: unknown) => boolean): Field<T> {
   return { ...valueField(fallback, needed, holds), isSecret: true };

@@ -1,7 +1,7 @@
 /** Opens the instances, builds the ring over them, and gives out the shards. */
 import { type Env, systemEnv, WAIT_MS_MAX } from "../env/index.ts";
 import { CoterieError, quote } from "../errors.ts";
-import { numberField, oneOfField, readOptions, secretField, valueField } from "../options.ts";
+import { numberField, oneOfField, readOptions, secretField, signalField, valueField } from "../options.ts";
 import {
   createInstance,
   DEFAULT_INSTANCE_SETTINGS,
@@ -45,11 +45,7 @@ const SHAPE = {
   inFlightMax: numberField(DEFAULT_INSTANCE_SETTINGS.inFlightMax, { min: 1 }),
   healthMs: numberField(DEFAULT_INSTANCE_SETTINGS.healthMs, { min: 20, max: WAIT_MS_MAX }),
   shareRatioMax: numberField(SHARE_RATIO_MAX, { min: 1, integer: false }),
-  signal: valueField<AbortSignal | undefined>(
-    undefined,
-    "an AbortSignal",
-    (value) => value instanceof AbortSignal,
-  ),
+  signal: signalField(),
   env: valueField<Env>(systemEnv, "an Env", (value) => typeof value === "object" && value !== null),
 };
 

@@ -4,7 +4,7 @@
  * for as long as the first is away. Commands of one event-loop turn leave in one write per shard.
  */
 import { CoterieError, quote, throwIfAborted } from "../errors.ts";
-import { numberField, readOptions, valueField } from "../options.ts";
+import { numberField, readOptions, signalField, valueField } from "../options.ts";
 import {
   type Argument,
   type CallOptions,
@@ -58,7 +58,7 @@ const SCAN_SHAPE = {
   count: numberField(250, { min: 1 }),
   type: valueField<string | undefined>(undefined, "a type's name", isText),
   deadlineMs: valueField<number | undefined>(undefined, "a number", (value) => typeof value === "number"),
-  signal: valueField<AbortSignal | undefined>(undefined, "an AbortSignal", isSignal),
+  signal: signalField(),
 };
 
 /** Several keys at once, and what concerns all shards. */
@@ -333,10 +333,6 @@ export function createShards(ring: HashRing, instances: readonly Instance[], pur
 
 function isText(value: unknown): boolean {
   return typeof value === "string";
-}
-
-function isSignal(value: unknown): boolean {
-  return value instanceof AbortSignal;
 }
 
 function noKeys(command: string, keys: unknown): CoterieError {
