@@ -98,7 +98,7 @@ test("a paused instance costs the first calls their deadline and later ones noth
   expect([read.retryable, write.retryable, refused.retryable]).toEqual([true, false, true]);
   expect(waitedMs).toBeGreaterThanOrEqual(150);
   expect(waitedMs).toBeLessThan(400);
-  expect(refusedMs).toBeLessThan(50);
+  expect(refusedMs).toBeLessThan(100);
   // It had been sent, so it ran when the server woke up; the refused one never did.
   expect(await instance.call("get", ["k"])).toBe("v");
 });

@@ -36,7 +36,7 @@ test("S4: a dead shard fails its own keys at once and changes nothing for the ot
   const others = await Promise.all(alive.map((key) => shards.set(key, "x")));
 
   expect(error.details).toMatchObject({ instance: "a", state: "reconnecting" });
-  expect(failedMs).toBeLessThan(20);
+  expect(failedMs).toBeLessThan(100);
   expect(others).toEqual(["OK", "OK"]);
 });
 
