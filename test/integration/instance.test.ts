@@ -185,13 +185,19 @@ test("calls that were aborted count as in flight until their replies have come",
   expect(refused.retryable).toBe(true);
 });
 
-test("a connection whose replies are out of step is given up", async () => {
+test.each([
+  ["with nothing else to send", false],
+  ["under traffic", true],
+])("a connection whose replies are out of step is given up, %s", async (_, hasTraffic) => {
   const instance = await opened.open(url);
   const queue = Reflect.get(instance.client, "commandQueue") as { unshift(item: unknown): void };
   const nobody = { resolve() {}, reject() {}, name: "nobody" };
 
   queue.unshift({ command: nobody });
-  await until("it was noticed", () => instance.connections === 2);
+  await until("it was noticed", () => {
+    if (hasTraffic) instance.call("echo", ["traffic"]).catch(() => "as expected");
+    return instance.connections === 2;
+  });
 
   expect(await instance.call("echo", ["in step"])).toBe("in step");
 });
