@@ -76,6 +76,7 @@ test("an instance that dies under load gives each caller one answer, and no ackn
   expect(refused).toBeGreaterThan(0);
   expect(counted).toBeGreaterThanOrEqual(acknowledged);
   expect(counted).toBeLessThanOrEqual(acknowledged + unknown);
+  await until("nothing is in flight", () => instance.status().inFlight === 0);
 });
 
 test("a paused instance costs the first calls their deadline and later ones nothing", async () => {

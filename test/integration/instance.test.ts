@@ -74,6 +74,7 @@ test("an error reply rejects that command alone, with the server's words and wit
   expect(error.retryable).toBe(false);
   expect(JSON.stringify(error) + String(error.cause)).not.toContain("secret-value");
   expect(await working).toBe("x");
+  await until("nothing is in flight", () => instance.status().inFlight === 0);
 });
 
 test("a full instance answers OUT_OF_MEMORY, and nothing was written", async () => {
@@ -183,6 +184,16 @@ test("calls that were aborted count as in flight until their replies have come",
   await until("the replies have come", () => instance.status().inFlight === 0);
 
   expect(refused.retryable).toBe(true);
+});
+
+test("bytes that are no reply cost the connection, and nothing else", async () => {
+  const instance = await opened.open(url);
+  const stream = Reflect.get(instance.client, "stream") as { emit(name: string, data: Buffer): void };
+
+  stream.emit("data", Buffer.from("!3\r\nabc\r\n"));
+  await until("it has another connection", () => instance.connections === 2);
+
+  expect(await instance.call("echo", ["well"])).toBe("well");
 });
 
 test.each([
