@@ -64,7 +64,6 @@ export class Instance implements CommandOwner {
   #closed: Promise<void> | undefined;
   #onDrained: (() => void) | undefined;
   #inFlight = 0;
-  #replied = 0;
   /** Grows with everything that the server says: the measure of silence. */
   #heard = 0;
   #heardAt = 0;
@@ -219,7 +218,7 @@ export class Instance implements CommandOwner {
       runId: this.#runId,
       redisVersion: this.#redisVersion,
       inFlight: this.#inFlight,
-      counters: { ...this.#counters.snapshot(), replied: this.#replied },
+      counters: this.#counters.snapshot(),
     };
   }
 
@@ -243,7 +242,7 @@ export class Instance implements CommandOwner {
   // CommandOwner
 
   onReply(command: WireCommand): void {
-    this.#replied += 1;
+    this.#counters.add("replied");
     if (!this.#listens) this.#hear();
     if (command === this.#probe) {
       this.#roundTrips.record(this.#env.clock.now() - this.#checkedAt);
@@ -305,17 +304,23 @@ export class Instance implements CommandOwner {
   #onConnection(): void {
     this.#handshakeBytes = 0;
     this.#handshakeHeardAt = this.#env.clock.now();
+    const stream = this.#stream();
+    if (stream !== undefined) coalesceWrites(stream);
+  }
+
+  /** The connection's socket; undefined where ioredis does not let it be reached. */
+  #stream(): Socket | undefined {
     const stream: unknown = Reflect.get(this.client, "stream");
-    if (isSocket(stream)) coalesceWrites(stream);
+    return isSocket(stream) ? stream : undefined;
   }
 
   /** Hears whenever the server says anything, and reads replies where that is possible. */
   #listen(): void {
-    const stream: unknown = Reflect.get(this.client, "stream");
+    const stream = this.#stream();
     const queue: unknown = Reflect.get(this.client, "commandQueue");
     const protocol = (Reflect.get(this.client, "condition") as { protocol?: number } | null)?.protocol ?? 2;
-    this.#listens = isSocket(stream);
-    if (!isSocket(stream)) return;
+    this.#listens = stream !== undefined;
+    if (stream === undefined) return;
     if (isCommandQueue(queue) && protocol === 2) {
       readReplies(stream, queue, (error) => this.#becomeBroken(plainMessage(error)));
     }
@@ -336,13 +341,13 @@ export class Instance implements CommandOwner {
 
   /** What the operating system has not taken yet; 0 where that cannot be seen. */
   #queuedBytes(): number {
-    const stream: unknown = Reflect.get(this.client, "stream");
-    const handle: unknown = isSocket(stream) ? Reflect.get(stream, "_handle") : undefined;
+    const stream = this.#stream();
+    const handle: unknown = stream === undefined ? undefined : Reflect.get(stream, "_handle");
     const { writeQueueSize } = (handle ?? {}) as { writeQueueSize?: unknown };
     return typeof writeQueueSize === "number" ? writeQueueSize : 0;
   }
 
-  /** What was heard makes no sense, so no reply on this connection can be trusted: take another. */
+  /** What was heard on this connection, or was not, makes it useless: take another. */
   #becomeBroken(why: string): void {
     this.#lastError = why;
     this.client.disconnect(true);
@@ -421,13 +426,12 @@ export class Instance implements CommandOwner {
 
   /** A server that took the connection and then says nothing: ioredis would wait for ever. */
   #checkHandshake(now: number, connectDeadlineMs: number): void {
-    const bytes = (Reflect.get(this.client, "stream") as Partial<Socket> | undefined)?.bytesRead ?? 0;
+    const bytes = this.#stream()?.bytesRead ?? 0;
     if (bytes !== this.#handshakeBytes) {
       this.#handshakeBytes = bytes;
       this.#handshakeHeardAt = now;
     } else if (now - this.#handshakeHeardAt > connectDeadlineMs) {
-      this.#lastError = "the handshake got no answer";
-      this.client.disconnect(true);
+      this.#becomeBroken("the handshake got no answer");
     }
   }
 
