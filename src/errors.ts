@@ -23,6 +23,12 @@ export const ERROR_CODES = [
   "REPLY_ERROR",
   "CROSS_SHARD",
   "PARTIAL",
+  "LOCKED",
+  "NO_QUORUM",
+  "LOCK_LOST",
+  "ABSTAINING",
+  "CONFIG_MISMATCH",
+  "INSTANCE_REFUSED",
   "NO_REDIS",
   "START_FAILED",
 ] as const;
@@ -38,6 +44,9 @@ const RETRYABLE: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   "LOADING",
   "READONLY",
   "OUT_OF_MEMORY",
+  "LOCKED",
+  "NO_QUORUM",
+  "ABSTAINING",
 ]);
 
 /** What these say stays: the same call fails again. It was refused before anything was sent. */

@@ -13,3 +13,4 @@ export {
   type InstanceState,
   type InstanceStatus,
 } from "./status.ts";
+export type { Subscriber } from "./subscriber.ts";

@@ -7,8 +7,6 @@
  * meantime, and closes with the first reply; while it is open, calls fail at once and only our own PING
  * asks. Silence is the measure because it cannot be confused: a slow command keeps others waiting too.
  */
-import type { Socket } from "node:net";
-
 import type { Redis } from "ioredis";
 
 import { type Env, systemEnv, type Timer, WAIT_MS_MAX } from "../env/index.ts";
@@ -16,12 +14,10 @@ import { CoterieError, throwIfAborted } from "../errors.ts";
 import { Counters, Histogram, publish } from "../observe/index.ts";
 import { numberField, readOptions } from "../options.ts";
 import { abortWith, type CallOptions, invalidCall, NO_OPTIONS } from "./calls.ts";
-import { coalesceWrites } from "./coalesce.ts";
 import { type Argument, commandSpec, type CommandSpec, needsOwnConnection, type Reply } from "./commands.ts";
 import { addressOf, type InstanceInput, readTarget, type Target } from "./connect.ts";
 import { Deadlines } from "./deadlines.ts";
 import { isUnknownScript, plainMessage, replyFailure, unanswered, unreachable } from "./failures.ts";
-import { type CommandQueue, readReplies } from "./replies.ts";
 import { checkKeyCount, type Script } from "./script.ts";
 import {
   type CircuitState,
@@ -31,6 +27,10 @@ import {
   type InstanceState,
   type InstanceStatus,
 } from "./status.ts";
+import { coalesceWrites } from "./stream/coalesce.ts";
+import { readReplies } from "./stream/replies.ts";
+import { commandQueueOf, queuedBytesOf, socketOf } from "./stream/socket.ts";
+import { Subscriber } from "./subscriber.ts";
 import { type CommandOwner, isReplyError, WireCommand } from "./wire.ts";
 
 const PING = commandSpec("ping");
@@ -64,6 +64,8 @@ export class Instance implements CommandOwner {
   #closed: Promise<void> | undefined;
   #onDrained: (() => void) | undefined;
   #inFlight = 0;
+  #subscriber: Subscriber | undefined;
+  readonly #listeners = new Set<() => void>();
   /** Grows with everything that the server says: the measure of silence. */
   #heard = 0;
   #heardAt = 0;
@@ -222,6 +224,21 @@ export class Instance implements CommandOwner {
     };
   }
 
+  /** Calls back whenever `available` or `connections` may have changed; returns how to stop that. */
+  onChange(listener: () => void): () => void {
+    const own = (): void => listener();
+    this.#listeners.add(own);
+    return () => void this.#listeners.delete(own);
+  }
+
+  /** The messages of channels, over a second connection: made on the first call, closed with the instance. */
+  subscriber(): Subscriber {
+    if (this.#subscriber !== undefined) return this.#subscriber;
+    this.#subscriber = new Subscriber(this.id, this.client, this.#settings, this.#env);
+    if (this.#closing) this.#subscriber.destroy();
+    return this.#subscriber;
+  }
+
   /** Refuses new calls, waits up to `graceMs` (default 1,000) for those in flight, and cuts. */
   async close(options: CloseOptions = {}): Promise<void> {
     const { graceMs } = readOptions("close", options, CLOSE_SHAPE);
@@ -234,6 +251,7 @@ export class Instance implements CommandOwner {
     if (this.#state === "closed") return;
     this.#closing = true;
     this.#check?.cancel();
+    this.#subscriber?.destroy();
     this.#becomeState("closed");
     this.client.disconnect();
     this.#deadlines.close();
@@ -304,27 +322,18 @@ export class Instance implements CommandOwner {
   #onConnection(): void {
     this.#handshakeBytes = 0;
     this.#handshakeHeardAt = this.#env.clock.now();
-    const stream = this.#stream();
-    if (stream !== undefined) coalesceWrites(stream);
-  }
-
-  /** The connection's socket; undefined where ioredis does not let it be reached. */
-  #stream(): Socket | undefined {
-    const stream: unknown = Reflect.get(this.client, "stream");
-    return isSocket(stream) ? stream : undefined;
+    const socket = socketOf(this.client);
+    if (socket !== undefined) coalesceWrites(socket);
   }
 
   /** Hears whenever the server says anything, and reads replies where that is possible. */
   #listen(): void {
-    const stream = this.#stream();
-    const queue: unknown = Reflect.get(this.client, "commandQueue");
-    const protocol = (Reflect.get(this.client, "condition") as { protocol?: number } | null)?.protocol ?? 2;
-    this.#listens = stream !== undefined;
-    if (stream === undefined) return;
-    if (isCommandQueue(queue) && protocol === 2) {
-      readReplies(stream, queue, (error) => this.#becomeBroken(plainMessage(error)));
-    }
-    stream.on("data", () => this.#hear());
+    const socket = socketOf(this.client);
+    const queue = commandQueueOf(this.client);
+    this.#listens = socket !== undefined;
+    if (socket === undefined) return;
+    if (queue !== undefined) readReplies(socket, queue, (error) => this.#becomeBroken(plainMessage(error)));
+    socket.on("data", () => this.#hear());
   }
 
   #hear(): void {
@@ -335,16 +344,8 @@ export class Instance implements CommandOwner {
 
   /** True while the server takes what we send, slowly: then it cannot have answered yet. */
   #isSending(): boolean {
-    const queuedBytes = this.#queuedBytes();
+    const queuedBytes = queuedBytesOf(this.client);
     return queuedBytes > 0 && queuedBytes !== this.#queuedBefore;
-  }
-
-  /** What the operating system has not taken yet; 0 where that cannot be seen. */
-  #queuedBytes(): number {
-    const stream = this.#stream();
-    const handle: unknown = stream === undefined ? undefined : Reflect.get(stream, "_handle");
-    const { writeQueueSize } = (handle ?? {}) as { writeQueueSize?: unknown };
-    return typeof writeQueueSize === "number" ? writeQueueSize : 0;
   }
 
   /** What was heard on this connection, or was not, makes it useless: take another. */
@@ -374,6 +375,7 @@ export class Instance implements CommandOwner {
     if (from === to) return;
     this.#state = to;
     publish("coterie:instance:state", { instance: this.id, from, to, error: this.#lastError });
+    this.#tell();
   }
 
   #becomeCircuit(to: CircuitState): void {
@@ -382,6 +384,11 @@ export class Instance implements CommandOwner {
     this.#circuit = to;
     this.#circuitSince = this.#env.clock.now();
     publish("coterie:shard:circuit", { instance: this.id, from, to });
+    this.#tell();
+  }
+
+  #tell(): void {
+    for (const listener of this.#listeners) listener();
   }
 
   /** Asks who answers: another run id than before means that what it held may be gone. */
@@ -404,7 +411,7 @@ export class Instance implements CommandOwner {
   #checkHealth(): void {
     const now = this.#env.clock.now();
     const isSending = this.#isSending();
-    this.#queuedBefore = this.#queuedBytes();
+    this.#queuedBefore = queuedBytesOf(this.client);
     const { healthMs, connectDeadlineMs } = this.#settings;
     if (this.#state === "ready") {
       const silentMs = now - Math.max(this.#checkedAt, this.#heardAt);
@@ -426,7 +433,7 @@ export class Instance implements CommandOwner {
 
   /** A server that took the connection and then says nothing: ioredis would wait for ever. */
   #checkHandshake(now: number, connectDeadlineMs: number): void {
-    const bytes = this.#stream()?.bytesRead ?? 0;
+    const bytes = socketOf(this.client)?.bytesRead ?? 0;
     if (bytes !== this.#handshakeBytes) {
       this.#handshakeBytes = bytes;
       this.#handshakeHeardAt = now;
@@ -475,14 +482,4 @@ function closedError(instance: string): CoterieError {
   return new CoterieError("CLOSED", `instance "${instance}" is closed`, {
     details: { instance },
   });
-}
-
-function isSocket(stream: unknown): stream is Socket {
-  const socket = stream as { write?: unknown; cork?: unknown; end?: unknown } | null | undefined;
-  return [socket?.write, socket?.cork, socket?.end].every((method) => typeof method === "function");
-}
-
-function isCommandQueue(queue: unknown): queue is CommandQueue {
-  const { peekFront, shift } = (queue ?? {}) as Partial<Record<keyof CommandQueue, unknown>>;
-  return typeof peekFront === "function" && typeof shift === "function";
 }

@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { expect, test, vi } from "vitest";
 
 import { commandSpec } from "../../src/redis/commands.ts";
-import { ReplyReader } from "../../src/redis/replies.ts";
+import { ReplyReader } from "../../src/redis/stream/replies.ts";
 import { type CommandOwner, WireCommand } from "../../src/redis/wire.ts";
 
 /** A reply as RESP2 text, and what our own command gets for it when it need not go to ioredis. */

@@ -3,7 +3,7 @@ import { type AddressInfo, createServer, type Socket, connect } from "node:net";
 
 import { afterEach, expect, test } from "vitest";
 
-import { coalesceWrites } from "../../../src/redis/coalesce.ts";
+import { coalesceWrites } from "../../../src/redis/stream/coalesce.ts";
 import { until } from "../../support/until.ts";
 
 const open: { destroy(): void }[] = [];

@@ -10,8 +10,8 @@
  */
 import type { Socket } from "node:net";
 
-import { invariant } from "../invariant.ts";
-import { WireCommand } from "./wire.ts";
+import { invariant } from "../../invariant.ts";
+import { WireCommand } from "../wire.ts";
 
 /** ioredis' queue of commands that wait for their replies; oldest first. */
 export interface CommandQueue {
