@@ -1,0 +1,68 @@
+/**
+ * Random calls of the batch script, in the form in which the exchange makes them: few holders, few keys,
+ * all ops. What comes out means nothing; it is for comparing two servers that get the same.
+ */
+import fc from "fast-check";
+
+export interface BatchCall {
+  readonly keys: readonly string[];
+  /** After the boot record, the prefix and the time of sending. */
+  readonly args: readonly string[];
+}
+
+interface Op {
+  readonly fields: readonly string[];
+  readonly keys: readonly string[];
+}
+
+/** Two clients that listen and one that does not, with two attempts each. */
+const CLIENTS = ["a", "b", "c"].map((letter) => letter.repeat(16));
+const base = fc.constantFrom(...CLIENTS.flatMap((id) => [`${id}000000000001`, `${id}000000000002`]));
+const number = fc.constantFrom("00000001", "00000002", "0000000f");
+const kind = fc.constantFrom("x", "x", "x", "w", "r");
+const info = fc.constantFrom("", ' {"host":"h"}');
+const leaseMs = fc.constantFrom("20000", "25000", "60000");
+const deadlineMs = fc.constantFrom("60000", "60000", "60000", "-60000");
+const lockKey = fc.constantFrom("P:lock:k", "P:lock:ü");
+const lockKeys = fc.oneof(
+  { weight: 4, arbitrary: lockKey.map((key) => [key]) },
+  { weight: 1, arbitrary: fc.constant(["P:lock:k", "P:lock:ü"]) },
+);
+/** Below every clock, above every clock. */
+const token = fc.constantFrom("5", "1000", "1500000000000000", "8000000000000000");
+const score = fc.constantFrom("0", "1500000000000001", "1500000000000002", "1500000000000003");
+const flag = fc.constantFrom("0", "1");
+const counters = fc.constantFrom(["1", "7"], ["2", "7", "8"]);
+
+type Field = string | readonly string[];
+
+const op = (keys: fc.Arbitrary<readonly string[]>, ...fields: readonly (fc.Arbitrary<Field> | string)[]) =>
+  fc
+    .tuple(keys, ...fields.map((field) => (typeof field === "string" ? fc.constant(field) : field)))
+    .map(([ofOp, ...all]): Op => ({ keys: ofOp, fields: [...all.flat(), String(ofOp.length)] }));
+
+const value = fc.tuple(base, number, info).map((parts) => parts.join(""));
+const anyOp = fc.oneof(
+  { weight: 6, arbitrary: op(lockKeys, "a", kind, value, leaseMs, deadlineMs, token, score, flag, counters) },
+  { weight: 2, arbitrary: op(lockKeys, "m", kind, value, leaseMs, deadlineMs, flag) },
+  { weight: 2, arbitrary: op(lockKeys, "f", kind, base, token, deadlineMs, counters) },
+  { weight: 4, arbitrary: op(lockKeys, "r", kind, base, number, flag) },
+  { weight: 2, arbitrary: op(lockKeys, "g", kind, base, number, score) },
+  { weight: 1, arbitrary: op(lockKeys, "x") },
+);
+
+/** reserveMs, ticketMs, skew in us, bargeMaxMs, waitersMax; none ends while two servers are asked. */
+const settings = fc.constantFrom(
+  ["500000", "600000", "600000000", "60000", "100"],
+  ["0", "600000", "600000000", "1000000000000", "2"],
+);
+
+export function batchCalls(): fc.Arbitrary<readonly BatchCall[]> {
+  const one = fc
+    .tuple(fc.constantFrom(...CLIENTS), settings, fc.array(anyOp, { minLength: 1, maxLength: 3 }))
+    .map(([client, rest, ops]) => ({
+      keys: ["P:boot", "P:counters", ...ops.flatMap(({ keys }) => keys)],
+      args: [client, ...rest, ...ops.flatMap(({ fields }) => fields)],
+    }));
+  return fc.array(one, { minLength: 5, maxLength: 40 });
+}
