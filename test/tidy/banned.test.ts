@@ -62,6 +62,14 @@ describe("a banned construct is found", () => {
   test("but the redlock room keeps redlock's default export", () => {
     expect(checkConstructs(madeUp("src/redlock/index.ts", "export default 1;"))).toEqual([]);
   });
+
+  test("and throws redlock's error, which nobody else does", () => {
+    const text = `throw new ExecutionError("no quorum", []);`;
+
+    expect(checkConstructs(madeUp("src/redlock/a.ts", text))).toEqual([]);
+    expect(checkConstructs(madeUp("src/locks/a.ts", text))).toHaveLength(1);
+    expect(checkConstructs(madeUp("src/redlock/a.ts", `throw new TypeError("no");`))).toHaveLength(1);
+  });
 });
 
 describe("a test that does not count is found", () => {

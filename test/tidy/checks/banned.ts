@@ -15,8 +15,10 @@ const CODE_FOLDERS: readonly string[] = [
   "scripts",
 ];
 
-/** It keeps the words of the package that it stands in for, default export included. */
+/** It keeps the words of the package that it stands in for, default export and error included. */
 const FOREIGN_API = "src/redlock";
+/** A CoterieError under the name that the package's users catch. */
+const FOREIGN_ERROR = "ExecutionError";
 /** The one place where declarations are merged: `req.coterie`. */
 const MERGES_DECLARATIONS = "middleware/express";
 
@@ -100,7 +102,7 @@ function packageProblem(file: TreeFile, piece: Piece): string | undefined {
   }
   if (piece.type !== "ThrowStatement" || piece.argument.type !== "NewExpression") return undefined;
   const name = nameOf(piece.argument.callee);
-  return name === "CoterieError"
+  return name === "CoterieError" || (name === FOREIGN_ERROR && isIn(file.path, [FOREIGN_API]))
     ? undefined
     : `throws a ${name ?? "?"}; users handle CoterieError and its codes`;
 }
