@@ -1,6 +1,36 @@
 /** The public surface of coterie. */
 // Opens everything at once; each pillar also opens alone.
-export { Coterie, type CoterieOptions, type CoterieStatus, openCoterie } from "./coterie.ts";
+export {
+  Coterie,
+  type CoterieLocksOptions,
+  type CoterieOptions,
+  type CoterieStatus,
+  openCoterie,
+} from "./coterie.ts";
+// Locks over several Redis instances, and writes that older holders cannot make. Also as `coterie/locks`.
+export {
+  type AcquireOptions,
+  type Body,
+  type FencedClient,
+  fencedSet,
+  type InstanceView,
+  type InstanceVote,
+  type ListOptions,
+  type Lock,
+  type Locker,
+  type LockerCounter,
+  type LockerOptions,
+  type LockerStatus,
+  type LockInfo,
+  type LockSide,
+  openLocker,
+  type ReadWrite,
+  type RenewOptions,
+  type Semaphore,
+  type SemaphoreOptions,
+  type TryOptions,
+  type Vote,
+} from "./locks/index.ts";
 // Which member owns a key, and what moves when the members change. Also as `coterie/ring`.
 export {
   ARC_COUNT,

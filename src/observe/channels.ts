@@ -22,6 +22,29 @@ export interface Messages {
     readonly runId: string;
     readonly runIdBefore: string;
   };
+  /** Somebody asks for a lock. */
+  "coterie:lock:asked": {
+    readonly resources: readonly string[];
+    readonly leaseMs: number;
+    readonly waitMs: number;
+  };
+  /** It was granted; `tookMs` is the time since it was asked for, waits included. */
+  "coterie:lock:acquired": LockMessage & { readonly tookMs: number };
+  /** It was not: another holder has it, or whatever the code says. */
+  "coterie:lock:refused": { readonly resources: readonly string[]; readonly code: string };
+  /** A wait for other holders is over, with the lock or without. */
+  "coterie:lock:waited": { readonly resources: readonly string[]; readonly waitedMs: number };
+  /** A lease was renewed; `leaseMs` is the new one. */
+  "coterie:lock:renewed": LockMessage & { readonly leaseMs: number };
+  /** A lock was lost before it was released. */
+  "coterie:lock:lost": LockMessage & { readonly heldMs: number; readonly why: string };
+  "coterie:lock:released": LockMessage & { readonly heldMs: number };
+}
+
+/** Which lock it is about. */
+interface LockMessage {
+  readonly resources: readonly string[];
+  readonly fencingToken: number;
 }
 
 export type ChannelName = keyof Messages;

@@ -1,0 +1,505 @@
+/**
+ * One acquire, from the first send to the lock or the error: a synchronous state machine. Answers, messages
+ * and the time come in; ops go out through its port. It never waits for the slowest: a round ends as soon
+ * as a quorum granted or cannot any more.
+ *
+ *   asking ──quorum──▶ (raising ──▶) acquired       a round to all instances
+ *     └──refused──▶ waiting ──message, look──▶      asks single instances; a quorum ends it as above
+ *
+ * While it waits it may hold some instances: where nobody is before it, it keeps them, else it gives back.
+ * It must never count a vote twice, nor one whose lease began before the vote's own command was sent.
+ */
+import { CoterieError } from "../../errors.ts";
+import { invariant } from "../../invariant.ts";
+import type { AgendaItem } from "./agenda.ts";
+import { failedToAcquire } from "./failure.ts";
+import { leaseEnd, remainingMin } from "./lease.ts";
+import { acquireOp, giveBackOp, type Op, type OpSink, raiseOp, readAcquireAnswer, releaseOp } from "./ops.ts";
+import type { Target } from "./ops.ts";
+import { decideToken, type Grant, leaseStart, type Vote } from "./votes.ts";
+
+/** What an acquisition needs of the outside. */
+export interface AcquisitionPort {
+  /** Sends to one instance; the op's sink hears of it later, never before this returns. */
+  send(at: number, op: Op): void;
+  isUsable(at: number): boolean;
+  /** The steady clock, asked how long the machine slept. */
+  look(): number;
+  /** The servers' time in microseconds, as a ticket's time. */
+  ticketTime(): number;
+  /** A token that is probably above the counters. */
+  propose(counters: readonly number[]): number;
+  /** A counter that an instance told. */
+  learn(counters: readonly number[], counter: number): void;
+  /** When to call `onDue`; never again when undefined. */
+  schedule(acquisition: Acquisition, dueAt: number | undefined): void;
+  onWaiting(): void;
+  onRaise(): void;
+  onOutcome(acquisition: Acquisition): void;
+}
+
+export interface AcquisitionPlan {
+  readonly target: Target;
+  /** As the caller named them. */
+  readonly resources: readonly string[];
+  /** For errors. */
+  readonly what: string;
+  readonly leaseMs: number;
+  readonly waitMs: number;
+  readonly deadlineMs: number;
+  readonly fair: boolean;
+  readonly instances: readonly string[];
+  readonly quorum: number;
+  /** How long a reservation lasts. */
+  readonly reserveMs: number;
+  /** After how long less than a quorum is given back where somebody else is first. */
+  readonly splitMs: number;
+  /** How often a ticket is filed again. */
+  readonly refreshMs: number;
+  /** How often the first in the queue looks at a holder that announces nothing. */
+  readonly pollMs: number;
+  /** The ticket's time, when it is not its own: several acquisitions of one caller share one. */
+  readonly ticketTime: number | undefined;
+}
+
+export interface Acquired {
+  readonly fencingToken: number;
+  /** When the lease is over, on the steady clock. */
+  readonly endsAt: number;
+  /** From when it counts. */
+  readonly startedAt: number;
+}
+
+/** What is known of one instance. */
+export interface Ballot {
+  vote: Vote | undefined;
+  /** The op that is on its way; its answer alone counts. */
+  asked: Op | undefined;
+  /** True once the instance may have something of ours. */
+  isTouched: boolean;
+  sentAt: number;
+  grant: Grant | undefined;
+  /** A grant that is being given back unless we are first: it does not count until that is known. */
+  kept: Grant | undefined;
+  raised: boolean;
+  /** A message came while an op was on its way: what that op finds may be older. */
+  wasWoken: boolean;
+  /** When to look without having been told. */
+  lookAt: number;
+  waitMs: number;
+  isFull: boolean;
+  error: CoterieError | undefined;
+}
+
+type Phase = "asking" | "waiting" | "raising" | "acquired" | "failed";
+
+const NEVER = Number.POSITIVE_INFINITY;
+/** How long until an instance that could not be asked is tried again. */
+const RETRY_MS = 250;
+/** Tickets are filed again on the same instants for all that wait, so that they leave together. */
+const LOOK_STEP_MS = 20;
+
+export class Acquisition implements OpSink, AgendaItem {
+  readonly plan: AcquisitionPlan;
+  readonly ballots: readonly Ballot[];
+  acquired: Acquired | undefined;
+  error: CoterieError | undefined;
+  /** Grows with each round: what was sent under a lower number must not undo a higher one. */
+  number = 0;
+  /** True once a ticket may stand in a queue. */
+  hasTicket = false;
+  /** True once it had to wait for others. */
+  hasWaited = false;
+  heapAt = -1;
+  dueAt = 0;
+
+  readonly #port: AcquisitionPort;
+  #phase: Phase = "asking";
+  #startedAt = 0;
+  #ticketTime = 0;
+  #roundOp: Op | undefined;
+  #proposal = 0;
+  #splitAt = NEVER;
+  #graceAt = NEVER;
+  #raiseTo = 0;
+
+  constructor(plan: AcquisitionPlan, port: AcquisitionPort) {
+    this.plan = plan;
+    this.#port = port;
+    this.#ticketTime = plan.ticketTime ?? 0;
+    this.ballots = plan.instances.map(() => ({
+      vote: undefined,
+      asked: undefined,
+      isTouched: false,
+      sentAt: 0,
+      grant: undefined,
+      kept: undefined,
+      raised: false,
+      wasWoken: false,
+      lookAt: NEVER,
+      waitMs: 0,
+      isFull: false,
+      error: undefined,
+    }));
+  }
+
+  get isOver(): boolean {
+    return this.#phase === "acquired" || this.#phase === "failed";
+  }
+
+  get waitedMs(): number {
+    return this.#port.look() - this.#startedAt;
+  }
+
+  start(): void {
+    this.#startedAt = this.#port.look();
+    this.#askAll();
+  }
+
+  /** Ends it with this error, and gives back whatever it has. */
+  abort(error: CoterieError): void {
+    if (!this.isOver) this.#fail(error);
+  }
+
+  /** The lock that came of it is over: nothing is asked for any more. */
+  end(): void {
+    this.#phase = "failed";
+  }
+
+  /** A message of an instance: the lock is kept for us there, or we are next. */
+  onMessage(at: number, word: string): void {
+    const ballot = this.#ballot(at);
+    if (this.#phase === "failed") return;
+    if (word === "n") {
+      if (this.isOver || ballot.vote === "granted") return;
+      ballot.lookAt = Math.min(ballot.lookAt, this.#port.look() + this.plan.reserveMs + 2);
+      this.#reschedule();
+    } else if (ballot.asked === undefined) {
+      if (ballot.vote !== "granted") this.#ask(at);
+    } else ballot.wasWoken = true;
+  }
+
+  /** An instance became usable, or stopped being so. */
+  onMemberChange(at: number): void {
+    if (this.#phase !== "waiting") return;
+    const ballot = this.#ballot(at);
+    if (this.#port.isUsable(at)) {
+      if (ballot.asked === undefined && ballot.vote !== "granted") this.#ask(at);
+    } else if (ballot.asked === undefined) {
+      ballot.vote = "unreachable";
+      ballot.grant = undefined;
+      ballot.lookAt = this.#port.look() + RETRY_MS;
+      this.#decide();
+    }
+  }
+
+  // AgendaItem
+
+  onDue(now: number): void {
+    if (this.#phase !== "waiting") return;
+    if (now >= this.#endAt) return this.#fail(this.#failure("waited"));
+    if (now >= this.#graceAt && this.#isTooFew()) return this.#fail(this.#failure("refused"));
+    this.#graceAt = this.#isTooFew() ? this.#graceAt : NEVER;
+    if (now >= this.#splitAt) this.#giveBack();
+    this.ballots.forEach((ballot, at) => {
+      if (ballot.lookAt > now || ballot.asked !== undefined) return;
+      if (this.#port.isUsable(at)) this.#ask(at);
+      else ballot.lookAt = now + RETRY_MS;
+    });
+    this.#reschedule();
+  }
+
+  // OpSink
+
+  onAnswer(at: number, op: Op, answer: string): void {
+    const ballot = this.#ballot(at);
+    if (ballot.asked !== op) return;
+    ballot.asked = undefined;
+    ballot.isTouched = true;
+    const [letter] = op.fields;
+    if (letter === "a") this.#onAsked(at, ballot, answer);
+    else if (letter === "f") this.#onRaised(ballot, answer);
+    else this.#onGivenBack(ballot, answer);
+    this.#decide();
+  }
+
+  onFailure(at: number, op: Op, error: CoterieError): void {
+    const ballot = this.#ballot(at);
+    if (ballot.asked !== op) return;
+    ballot.asked = undefined;
+    ballot.error = error;
+    ballot.vote = "unreachable";
+    ballot.grant = undefined;
+    // What can be tried again was not written.
+    ballot.isTouched ||= !error.retryable;
+    ballot.wasWoken = false;
+    ballot.lookAt = this.#port.look() + RETRY_MS;
+    this.#decide();
+  }
+
+  get #endAt(): number {
+    return this.#startedAt + this.plan.waitMs;
+  }
+
+  #ballot(at: number): Ballot {
+    const ballot = this.ballots[at];
+    invariant(ballot !== undefined, "an answer comes from a member of the group", { at });
+    return ballot;
+  }
+
+  #askAll(): void {
+    this.#roundOp = undefined;
+    this.ballots.forEach((ballot, at) => {
+      if (ballot.asked === undefined) this.#ask(at);
+    });
+  }
+
+  #ask(at: number): void {
+    const ballot = this.#ballot(at);
+    if (!this.ballots.some(({ grant, asked }) => grant !== undefined || asked !== undefined)) {
+      this.#roundOp = undefined;
+    }
+    this.#roundOp ??= this.#newRound();
+    ballot.asked = this.#roundOp;
+    ballot.sentAt = this.#port.look();
+    ballot.wasWoken = false;
+    ballot.lookAt = NEVER;
+    this.#port.send(at, this.#roundOp);
+  }
+
+  /** A token proposed for the last round is no better than the one before: each round has its own. */
+  #newRound(): Op {
+    const { target, leaseMs, deadlineMs, waitMs, fair } = this.plan;
+    this.number += 1;
+    this.#proposal = this.#port.propose(target.counters);
+    if (waitMs > 0 && this.#ticketTime === 0) this.#ticketTime = this.#port.ticketTime();
+    return acquireOp(target, this, {
+      number: this.number,
+      leaseMs,
+      deadlineMs,
+      proposal: this.#proposal,
+      score: waitMs > 0 ? this.#ticketTime : 0,
+      barge: !fair,
+    });
+  }
+
+  #onAsked(at: number, ballot: Ballot, text: string): void {
+    const { target, reserveMs, refreshMs, pollMs, waitMs } = this.plan;
+    const answer = readAcquireAnswer(text);
+    const now = this.#port.look();
+    if (answer.vote === "granted") {
+      const counter = answer.stored ? this.#proposal : answer.counter;
+      this.#port.learn(target.counters, counter);
+      ballot.vote = "granted";
+      ballot.grant = { sentAt: ballot.sentAt, stored: answer.stored ? counter : undefined, counter };
+      ballot.raised = false;
+      // What is kept while waiting is renewed in time.
+      ballot.lookAt = ballot.sentAt + this.plan.leaseMs / 3;
+      if (this.#phase === "raising") this.#raise(at);
+      return;
+    }
+    ballot.grant = undefined;
+    if (answer.vote === "refused") {
+      ballot.vote = "refused";
+      ballot.waitMs = answer.waitMs;
+      if (waitMs > 0) this.hasTicket = true;
+      const place = Math.max(0, answer.place);
+      const polls = answer.foreign && place === 0;
+      const untilMs = polls ? Math.min(answer.waitMs, pollMs) : answer.waitMs + place * reserveMs;
+      const refreshAt = Math.ceil((now + refreshMs) / LOOK_STEP_MS) * LOOK_STEP_MS;
+      ballot.lookAt = Math.min(refreshAt, now + untilMs + 1);
+      if (ballot.wasWoken && this.#phase !== "failed") this.#ask(at);
+    } else {
+      ballot.vote = "unreachable";
+      ballot.isFull = answer.vote === "full";
+      ballot.error = answerError(this.plan, at, answer.vote);
+      ballot.lookAt = now + RETRY_MS;
+    }
+  }
+
+  #onRaised(ballot: Ballot, answer: string): void {
+    if (answer === "+") ballot.raised = true;
+    else {
+      ballot.vote = answer === "-" ? "refused" : "unreachable";
+      ballot.grant = undefined;
+    }
+  }
+
+  #onGivenBack(ballot: Ballot, answer: string): void {
+    const { kept } = ballot;
+    ballot.kept = undefined;
+    if (answer === "+") {
+      ballot.grant = kept;
+      return;
+    }
+    ballot.vote = "refused";
+    ballot.lookAt = this.#port.look() + this.plan.reserveMs * 2;
+    this.hasTicket = true;
+  }
+
+  #count(vote: Vote): number {
+    let count = 0;
+    for (const ballot of this.ballots) if (ballot.vote === vote && ballot.asked === undefined) count += 1;
+    return count;
+  }
+
+  #outstanding(): number {
+    return this.ballots.filter(({ asked }) => asked !== undefined).length;
+  }
+
+  #decide(): void {
+    if (this.isOver) return;
+    const { quorum } = this.plan;
+    if (this.#phase === "raising") {
+      if (this.#confirm((ballot) => ballot.raised)) return;
+      const possible = this.ballots.filter(({ raised, asked }) => raised || asked !== undefined).length;
+      if (possible >= quorum) return;
+      this.#phase = "asking";
+      return this.#again();
+    }
+    if (this.#holds() >= quorum) return this.#drawToken();
+    if (this.#phase === "asking") {
+      if (this.#count("granted") + this.#outstanding() >= quorum) return;
+      if (this.#isTooFew() && !this.#mayWaitForMembers()) return this.#fail(this.#failure("refused"));
+      if (this.plan.waitMs <= 0) return this.#fail(this.#failure("refused"));
+      this.#phase = "waiting";
+      this.#noteWaiting();
+    }
+    if (this.#isTooFew() && this.#graceAt === NEVER && !this.#mayWaitForMembers()) {
+      this.#graceAt = this.#port.look() + this.plan.deadlineMs;
+    }
+    if (this.#splitAt === NEVER && this.#holds() > 0) this.#splitAt = this.#port.look() + this.plan.splitMs;
+    this.#reschedule();
+  }
+
+  #noteWaiting(): void {
+    if (!this.hasWaited) this.#port.onWaiting();
+    this.hasWaited = true;
+  }
+
+  /** Instances that granted and are not being asked for anything else. */
+  #holds(): number {
+    return this.ballots.filter(({ grant }) => grant !== undefined).length;
+  }
+
+  #isTooFew(): boolean {
+    return this.#count("unreachable") > this.plan.instances.length - this.plan.quorum;
+  }
+
+  /** True when enough of those that abstain will be members again before the waiting ends. */
+  #mayWaitForMembers(): boolean {
+    const leftMs = this.#endAt - this.#port.look();
+    const coming = this.ballots.filter(({ vote, error }) => {
+      const { retryAfterMs } = (error?.details ?? {}) as { retryAfterMs?: unknown };
+      const abstains = vote === "unreachable" && CoterieError.is(error, "ABSTAINING");
+      return abstains && typeof retryAfterMs === "number" && retryAfterMs < leftMs;
+    });
+    const missing = this.#count("unreachable") - (this.plan.instances.length - this.plan.quorum);
+    return coming.length >= missing;
+  }
+
+  #drawToken(): void {
+    const grants = this.ballots.flatMap(({ grant }) => (grant === undefined ? [] : [grant]));
+    const decision = decideToken(grants, this.plan.quorum);
+    if ("token" in decision) {
+      this.#raiseTo = decision.token;
+      this.#confirm(({ grant }) => grant !== undefined);
+      return;
+    }
+    this.#phase = "raising";
+    this.#raiseTo = decision.raiseTo;
+    this.#port.onRaise();
+    this.ballots.forEach(({ grant, asked }, at) => {
+      if (grant !== undefined && asked === undefined) this.#raise(at);
+    });
+  }
+
+  #raise(at: number): void {
+    const ballot = this.#ballot(at);
+    const op = raiseOp(this.plan.target, this, this.#raiseTo, this.plan.deadlineMs);
+    ballot.asked = op;
+    this.#port.send(at, op);
+  }
+
+  /** The lock is ours if a quorum of those that count holds it for long enough. */
+  #confirm(counts: (ballot: Ballot) => boolean): boolean {
+    const { quorum, leaseMs, target } = this.plan;
+    const sentAts = this.ballots.filter(counts).flatMap(({ grant }) => grant?.sentAt ?? []);
+    const startedAt = leaseStart(sentAts, quorum);
+    if (startedAt === undefined) return false;
+    const endsAt = leaseEnd(startedAt, leaseMs);
+    if (endsAt - this.#port.look() < remainingMin(leaseMs)) {
+      this.#again();
+      return true;
+    }
+    this.#port.learn(target.counters, this.#raiseTo);
+    this.#phase = "acquired";
+    this.acquired = { fencingToken: this.#raiseTo, endsAt, startedAt };
+    this.#port.schedule(this, undefined);
+    this.#port.onOutcome(this);
+    return true;
+  }
+
+  /** The round came to nothing although instances granted: once more while there is time to wait. */
+  #again(): void {
+    if (this.#port.look() >= this.#endAt) return this.#fail(this.#failure("slow"));
+    this.#phase = "waiting";
+    this.#noteWaiting();
+    for (const ballot of this.ballots) {
+      ballot.grant = undefined;
+      ballot.raised = false;
+    }
+    this.#askAll();
+    this.#reschedule();
+  }
+
+  #giveBack(): void {
+    this.#splitAt = NEVER;
+    this.#roundOp = undefined;
+    const op = giveBackOp(this.plan.target, this, this.number, this.#ticketTime);
+    this.ballots.forEach((ballot, at) => {
+      if (ballot.grant === undefined || ballot.asked !== undefined) return;
+      ballot.asked = op;
+      ballot.kept = ballot.grant;
+      ballot.grant = undefined;
+      this.#port.send(at, op);
+    });
+  }
+
+  #reschedule(): void {
+    if (this.#phase !== "waiting") return;
+    let dueAt = Math.min(this.#endAt, this.#splitAt, this.#graceAt);
+    for (const { lookAt, asked } of this.ballots) if (asked === undefined) dueAt = Math.min(dueAt, lookAt);
+    this.#port.schedule(this, dueAt);
+  }
+
+  #fail(error: CoterieError): void {
+    this.#phase = "failed";
+    this.error = error;
+    this.#port.schedule(this, undefined);
+    const op = releaseOp(this.plan.target, this, this.number, this.plan.waitMs > 0);
+    this.ballots.forEach(({ isTouched, asked }, at) => {
+      if (isTouched || asked !== undefined) this.#port.send(at, op);
+    });
+    this.#port.onOutcome(this);
+  }
+
+  #failure(why: "refused" | "waited" | "slow"): CoterieError {
+    return failedToAcquire(this.plan, this.ballots, why, this.waitedMs);
+  }
+}
+
+function answerError(plan: AcquisitionPlan, at: number, vote: "late" | "full" | "tooLong"): CoterieError {
+  const details = { instance: plan.instances[at] };
+  if (vote === "full") {
+    return new CoterieError("OVERLOADED", `${plan.what}: too many wait for it already`, { details });
+  }
+  if (vote === "late") {
+    return new CoterieError("NO_ANSWER", `${plan.what}: the command came too late and did nothing`, {
+      details,
+    });
+  }
+  return new CoterieError("CONFIG_MISMATCH", `${plan.what}: the lease is longer than the group allows`, {
+    details,
+  });
+}

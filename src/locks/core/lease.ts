@@ -1,0 +1,42 @@
+/**
+ * The arithmetic of leases. A lease counts from before the first byte was sent, on the steady clock, and
+ * what the clocks of holder and instance may drift apart in that time is taken off, so that it is over here
+ * before it is over there. Pure; all values are milliseconds.
+ */
+
+/** How much faster an instance's clock may run than ours. */
+export const DRIFT_RATIO = 0.01;
+/** For the resolution of clocks and expiries. */
+export const DRIFT_MS = 2;
+/** An acquired lock has at least this part of its lease left, or it was not acquired. */
+export const REMAINING_RATIO_MIN = 0.25;
+
+/** What is taken off a lease of this length. */
+export function driftAllowance(leaseMs: number): number {
+  return leaseMs * DRIFT_RATIO + DRIFT_MS;
+}
+
+/** When a lease that was asked for at `sentAt` is over for its holder. */
+export function leaseEnd(sentAt: number, leaseMs: number): number {
+  return sentAt + leaseMs - driftAllowance(leaseMs);
+}
+
+/** What must be left of a lease when it is handed out. */
+export function remainingMin(leaseMs: number): number {
+  return leaseMs * REMAINING_RATIO_MIN;
+}
+
+/** When the renewal of a lease begins. */
+export function renewalStart(sentAt: number, leaseMs: number): number {
+  return sentAt + leaseMs / 3;
+}
+
+/** When the next try begins, after one that failed. */
+export function renewalRetry(now: number, leaseMs: number): number {
+  return now + Math.max(2, leaseMs / 20);
+}
+
+/** When the holder is told that its lock is lost: early enough for a late timer. */
+export function lossAt(end: number, leaseMs: number): number {
+  return end - Math.min(5, leaseMs / 20);
+}

@@ -1,0 +1,305 @@
+/**
+ * What all kinds of locks have in common: it runs acquisitions over the group's members, keeps what is held,
+ * and ends both. Locker, semaphores and read-write locks say what to acquire; this does it.
+ */
+import { hostname } from "node:os";
+
+import type { Env } from "../../env/index.ts";
+import { abortError, CoterieError, throwIfAborted } from "../../errors.ts";
+import { Counters, Histogram, publish } from "../../observe/index.ts";
+import { type Field, readOptions } from "../../options.ts";
+import { Acquisition, type AcquisitionPlan, type AcquisitionPort } from "../core/acquisition.ts";
+import { Agenda } from "../core/agenda.ts";
+import type { Kind, Op } from "../core/ops.ts";
+import { SteadyClock } from "../core/steady-clock.ts";
+import { Exchange, type ExchangeSettings } from "./exchange.ts";
+import { Fence } from "./fence.ts";
+import type { LockGroup } from "../group/index.ts";
+import { Hold, type HoldPort } from "./hold.ts";
+import { Lock } from "../lock.ts";
+import { type AcquireOptions, type AcquireShape, acquireShape } from "../options.ts";
+import { countersOf, describe, type Family, keyOf } from "../resources.ts";
+import { Waiting } from "./waiting.ts";
+
+/** What is counted from the moment a locker is opened. */
+const COUNTERS = [
+  "asked",
+  "acquired",
+  "refused",
+  "failed",
+  "waited",
+  "secondTrips",
+  "renewed",
+  "lost",
+  "released",
+] as const;
+
+/**
+ * Calls `asked`; those that `acquired`, were `refused` because another holder has it, or `failed` otherwise;
+ * those that `waited`; tokens that took `secondTrips`; leases `renewed`, locks `lost` and `released`.
+ */
+export type LockerCounter = (typeof COUNTERS)[number];
+
+export interface LockerSettings extends Omit<ExchangeSettings, "prefix" | "clientId"> {
+  readonly name: string;
+  readonly splitMs: number;
+  readonly keys: "encoded" | "plain";
+}
+
+/** What to acquire: the parts in which semaphores and readers differ. */
+export interface Request {
+  readonly where: string;
+  readonly resources: readonly string[];
+  readonly keys: readonly string[];
+  readonly kind: Kind;
+  readonly permit?: number | undefined;
+  /** The ticket's time, when several requests of one caller share one. */
+  readonly ticketTime?: number | undefined;
+}
+
+/** How often the first in a queue looks at a holder that announces nothing: an old `redlock`. */
+const POLL_MS = 50;
+
+export class Engine {
+  readonly settings: LockerSettings;
+  readonly group: LockGroup;
+  readonly exchanges: readonly Exchange[];
+  readonly counters: Counters<LockerCounter> = new Counters(COUNTERS);
+  /** Milliseconds from the call to the lock, waits included. */
+  readonly acquireMs: Histogram = new Histogram();
+  /** Milliseconds for which locks were held. */
+  readonly holdMs: Histogram = new Histogram();
+
+  readonly #env: Env;
+  readonly #clientId: string;
+  readonly #steady: SteadyClock;
+  readonly #agenda: Agenda;
+  readonly #waiting: Waiting;
+  readonly #fence: Fence;
+  readonly #shape: AcquireShape;
+  readonly #instances: readonly string[];
+  readonly #infoHead: string;
+  readonly #holds = new Map<Hold, number>();
+  readonly #pending = new Map<Acquisition, () => void>();
+  readonly #acquisitionPort: AcquisitionPort;
+  readonly #holdPort: HoldPort;
+  #attempts: number;
+  #waitingNow = 0;
+  #isOpen = true;
+
+  constructor(group: LockGroup, settings: LockerSettings, env: Env) {
+    this.group = group;
+    this.settings = settings;
+    this.#env = env;
+    this.#clientId = env.random.hex(8);
+    this.#attempts = env.random.below(2 ** 32);
+    this.#steady = new SteadyClock(env.clock);
+    this.#agenda = new Agenda(env.timers, () => this.#steady.look());
+    const exchange = { ...settings, prefix: settings.name, clientId: this.#clientId };
+    this.exchanges = group.members.map((member) => new Exchange(member, exchange, env.clock, this.#steady));
+    const send = (at: number, op: Op): void => (this.exchanges[at] as Exchange).send(op);
+    this.#waiting = new Waiting(group.members, `${settings.name}:wake:${this.#clientId}`, send);
+    this.#fence = new Fence(env.clock);
+    this.#shape = acquireShape(settings.leaseMsMax);
+    this.#instances = group.members.map(({ id }) => id);
+    const head = JSON.stringify({ host: hostname(), pid: process.pid });
+    this.#infoHead = ` ${head.slice(0, -1)},"acquiredAt":`;
+    this.#acquisitionPort = this.#portOfAcquisitions(send);
+    this.#holdPort = this.#portOfHolds(send);
+  }
+
+  get held(): number {
+    return this.#holds.size;
+  }
+
+  get waiting(): number {
+    return this.#waitingNow;
+  }
+
+  /** What a ticket that is filed now has as its time. */
+  get ticketTime(): number {
+    return this.#acquisitionPort.ticketTime();
+  }
+
+  keyOf(family: Family, resource: string): string {
+    const { name, keys } = this.settings;
+    return family === "lock" && keys === "plain" ? resource : keyOf(name, family, resource);
+  }
+
+  requireOpen(): void {
+    if (!this.#isOpen) throw new CoterieError("CLOSED", `locker "${this.settings.name}" is closed`);
+  }
+
+  async acquire(request: Request, received: AcquireOptions | undefined): Promise<Lock> {
+    const options = readOptions(request.where, received, this.#shape);
+    const { signal } = options;
+    throwIfAborted(signal, request.where);
+    this.requireOpen();
+    const plan = this.#plan(request, options);
+    const { resources } = request;
+    const startedAt = this.#env.clock.now();
+    this.counters.add("asked");
+    publish("coterie:lock:asked", { resources, leaseMs: plan.leaseMs, waitMs: plan.waitMs });
+    const acquisition = new Acquisition(plan, this.#acquisitionPort);
+    await this.#run(acquisition, signal, request.where);
+    const { acquired, error } = acquisition;
+    if (acquired === undefined) throw this.#failed(resources, error as CoterieError);
+    const hold = new Hold(acquisition, acquired, options.renew, resources, this.#holdPort);
+    const now = this.#env.clock.now();
+    this.#holds.set(hold, now);
+    this.counters.add("acquired");
+    this.acquireMs.record(now - startedAt);
+    const { fencingToken } = acquired;
+    publish("coterie:lock:acquired", { resources, fencingToken, tookMs: now - startedAt });
+    return new Lock(hold, resources, this.settings.leaseMsMax, request.permit);
+  }
+
+  /** Undefined when another holder has it; all else as `acquire`. */
+  async tryAcquire(request: Request, options: TryOptions | undefined): Promise<Lock | undefined> {
+    try {
+      return await this.acquire(request, { ...options, waitMs: 0 });
+    } catch (error) {
+      if (CoterieError.is(error, "LOCKED")) return undefined;
+      throw error;
+    }
+  }
+
+  /** Ends the waits with CLOSED and begins nothing new. Resolves once all that was held is released. */
+  async drain(): Promise<void> {
+    this.#stop();
+    await Promise.all([...this.#holds.keys()].map((hold) => hold.release()));
+  }
+
+  /** What is still held here counts as lost; on the instances it ends with its lease. */
+  destroy(): void {
+    this.#stop();
+    for (const hold of [...this.#holds.keys()]) hold.abandon();
+    this.#agenda.close();
+  }
+
+  #stop(): void {
+    this.#isOpen = false;
+    const closed = new CoterieError("CLOSED", `locker "${this.settings.name}" was closed`);
+    for (const acquisition of [...this.#pending.keys()]) acquisition.abort(closed);
+  }
+
+  #plan(request: Request, options: ReadAcquireOptions): AcquisitionPlan {
+    const { leaseMs, waitMs, fair, traceparent } = options;
+    const { settings } = this;
+    const { resources, keys, kind, ticketTime } = request;
+    this.#attempts = (this.#attempts + 1) % 2 ** 48;
+    const base = this.#clientId + this.#attempts.toString(16).padStart(12, "0");
+    const info = settings.keys === "plain" ? "" : this.#info(traceparent);
+    const deadlineMs = options.deadlineMs ?? settings.deadlineMs;
+    return {
+      target: { kind, base, keys, counters: countersOf(resources), info },
+      resources,
+      what: describe(resources),
+      leaseMs,
+      waitMs,
+      deadlineMs: Math.max(1, Math.min(deadlineMs, Math.floor(leaseMs / 2))),
+      fair,
+      instances: this.#instances,
+      quorum: this.group.quorum,
+      reserveMs: settings.reserveMs,
+      splitMs: settings.splitMs,
+      refreshMs: settings.ticketMs / 3,
+      pollMs: POLL_MS,
+      ticketTime,
+    };
+  }
+
+  /** Who holds it, for people: it stands in the lock's value. */
+  #info(traceparent: string | undefined): string {
+    const head = this.#infoHead + String(this.#env.clock.wallNow());
+    return traceparent === undefined ? `${head}}` : `${head},"traceparent":${JSON.stringify(traceparent)}}`;
+  }
+
+  /** Until it has acquired or failed. */
+  async #run(acquisition: Acquisition, signal: AbortSignal | undefined, where: string): Promise<void> {
+    const { waitMs } = acquisition.plan;
+    if (waitMs > 0) this.#waiting.add(acquisition);
+    const onAbort = (): void => acquisition.abort(abortError(signal as AbortSignal, where));
+    signal?.addEventListener("abort", onAbort, { once: true });
+    await new Promise<void>((resolve) => {
+      this.#pending.set(acquisition, resolve);
+      acquisition.start();
+    });
+    signal?.removeEventListener("abort", onAbort);
+  }
+
+  #failed(resources: readonly string[], error: CoterieError): CoterieError {
+    this.counters.add(error.code === "LOCKED" ? "refused" : "failed");
+    publish("coterie:lock:refused", { resources, code: error.code });
+    return error;
+  }
+
+  #portOfAcquisitions(send: (at: number, op: Op) => void): AcquisitionPort {
+    const { members } = this.group;
+    const { clock } = this.#env;
+    return {
+      send,
+      isUsable: (at) => members[at]?.boot !== undefined,
+      look: () => this.#steady.look(),
+      ticketTime: () => median(members.map((member) => member.serverTimeGuess(clock.now()))),
+      propose: (counters) => this.#fence.propose(counters),
+      learn: (counters, value) => this.#fence.learn(counters, value),
+      schedule: (acquisition, dueAt) => {
+        if (dueAt === undefined) this.#agenda.remove(acquisition);
+        else this.#agenda.set(acquisition, dueAt);
+      },
+      onWaiting: () => {
+        this.counters.add("waited");
+        this.#waitingNow += 1;
+      },
+      onRaise: () => this.counters.add("secondTrips"),
+      onOutcome: (acquisition) => this.#onOutcome(acquisition),
+    };
+  }
+
+  #onOutcome(acquisition: Acquisition): void {
+    if (acquisition.hasWaited) {
+      this.#waitingNow -= 1;
+      const { resources } = acquisition.plan;
+      publish("coterie:lock:waited", { resources, waitedMs: acquisition.waitedMs });
+    }
+    if (acquisition.acquired === undefined) this.#waiting.remove(acquisition);
+    const resolve = this.#pending.get(acquisition);
+    this.#pending.delete(acquisition);
+    resolve?.();
+  }
+
+  #portOfHolds(send: (at: number, op: Op) => void): HoldPort {
+    return {
+      agenda: this.#agenda,
+      send,
+      look: () => this.#steady.look(),
+      onOver: (hold, how, error) => {
+        this.#waiting.remove(hold.acquisition);
+        const heldMs = this.#env.clock.now() - (this.#holds.get(hold) ?? 0);
+        this.#holds.delete(hold);
+        this.counters.add(how);
+        this.holdMs.record(heldMs);
+        const { resources, fencingToken } = hold;
+        if (how === "released") publish("coterie:lock:released", { resources, fencingToken, heldMs });
+        else publish("coterie:lock:lost", { resources, fencingToken, heldMs, why: error.message });
+      },
+      onRenewed: ({ resources, fencingToken, leaseMs }) => {
+        this.counters.add("renewed");
+        publish("coterie:lock:renewed", { resources, fencingToken, leaseMs });
+      },
+    };
+  }
+}
+
+/** What `tryAcquire` takes: all but the waiting. */
+export type TryOptions = Omit<AcquireOptions, "waitMs" | "fair">;
+
+type ReadAcquireOptions = {
+  readonly [Name in keyof AcquireShape]: AcquireShape[Name] extends Field<infer T> ? T : never;
+};
+
+function median(values: readonly number[]): number {
+  const known = values.filter(Number.isFinite).toSorted((a, b) => a - b);
+  return Math.floor(known[Math.floor(known.length / 2)] ?? 0);
+}

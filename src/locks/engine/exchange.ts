@@ -1,0 +1,189 @@
+/**
+ * Sends ops to one member of the lock group: all ops of one event-loop turn leave as one script call, and
+ * each sink hears its own answer. An answer counts only if the instance was a member when it gave it and its
+ * clock had not leapt.
+ *
+ * What may still hold a lock on an instance that could not be told to release it is owed: it is told when
+ * the instance is back, for as long as a lease can last.
+ */
+import type { SteadyClock } from "../core/steady-clock.ts";
+import type { Op, OpSink } from "../core/ops.ts";
+import { CoterieError } from "../../errors.ts";
+import { invariant } from "../../invariant.ts";
+import type { Clock } from "../../env/index.ts";
+import type { Member } from "../group/index.ts";
+import { BATCH } from "../scripts/index.ts";
+
+/** What stands before the ops in every call: see ARGV of `batch-n.lua`. */
+export interface ExchangeSettings {
+  readonly prefix: string;
+  readonly clientId: string;
+  readonly deadlineMs: number;
+  readonly leaseMsMax: number;
+  readonly reserveMs: number;
+  readonly ticketMs: number;
+  readonly tokenSkewMaxMs: number;
+  readonly bargeMaxMs: number;
+  readonly waitersMax: number;
+}
+
+/** A script call with more ops would keep the instance from others for too long. */
+const OPS_PER_CALL_MAX = 128;
+/** More releases than these are not owed: the rest ends with its lease. */
+const OWED_MAX = 100_000;
+
+export class Exchange {
+  readonly #member: Member;
+  readonly #settings: ExchangeSettings;
+  readonly #clock: Clock;
+  readonly #steady: SteadyClock;
+  readonly #constants: readonly string[];
+  readonly #counterKey: string;
+  readonly #bootKey: string;
+  #ops: Op[] = [];
+  #isScheduled = false;
+  /** Releases that the instance has not confirmed; the oldest first. */
+  readonly #owed = new Set<OwedOp>();
+
+  constructor(member: Member, settings: ExchangeSettings, clock: Clock, steady: SteadyClock) {
+    this.#member = member;
+    this.#settings = settings;
+    this.#clock = clock;
+    this.#steady = steady;
+    const { prefix, clientId, reserveMs, ticketMs, tokenSkewMaxMs, bargeMaxMs, waitersMax } = settings;
+    const numbers = [reserveMs, ticketMs, tokenSkewMaxMs * 1000, bargeMaxMs, waitersMax];
+    this.#constants = [clientId, ...numbers.map(String)];
+    this.#bootKey = `${prefix}:boot`;
+    this.#counterKey = `${prefix}:counters`;
+    member.onChange(() => this.#payOwed());
+  }
+
+  get owed(): number {
+    return this.#owed.size;
+  }
+
+  /** The op's sink hears of it after this turn. */
+  send(op: Op): void {
+    this.#ops.push(op);
+    if (this.#isScheduled) return;
+    this.#isScheduled = true;
+    // After all that this turn still does, and before anything else happens.
+    process.nextTick(() => this.#flush());
+  }
+
+  #flush(): void {
+    this.#isScheduled = false;
+    const ops = this.#ops;
+    this.#ops = [];
+    for (let from = 0; from < ops.length; from += OPS_PER_CALL_MAX) {
+      const part = ops.length <= OPS_PER_CALL_MAX ? ops : ops.slice(from, from + OPS_PER_CALL_MAX);
+      void this.#call(part);
+    }
+  }
+
+  async #call(ops: readonly Op[]): Promise<void> {
+    const { boot } = this.#member;
+    if (boot === undefined) return this.#failAll(ops, this.#refusal());
+    const sentAt = this.#clock.now();
+    this.#steady.look();
+    const args = [boot, this.#settings.prefix, String(Math.floor(this.#member.serverTime(sentAt)))];
+    args.push(...this.#constants);
+    const keys = [this.#bootKey, this.#counterKey];
+    let deadlineMs = this.#settings.deadlineMs;
+    for (const op of ops) {
+      for (const field of op.fields) args.push(field);
+      for (const key of op.keys) keys.push(key);
+      deadlineMs = Math.min(deadlineMs, op.deadlineMs);
+    }
+    let reply: unknown;
+    try {
+      reply = await this.#member.instance.run(BATCH, keys, args, { deadlineMs });
+    } catch (error) {
+      invariant(CoterieError.is(error), "an instance fails with a CoterieError", { error });
+      return this.#failAll(ops, error);
+    }
+    try {
+      this.#onReply(ops, String(reply), sentAt);
+    } catch (error) {
+      // Whoever was told already does not hear of it again: an op counts once.
+      this.#failAll(ops, notUnderstood(this.#member.id, error));
+    }
+  }
+
+  #onReply(ops: readonly Op[], reply: string, sentAt: number): void {
+    const answers = reply.split("\n");
+    const first = answers[0] ?? "";
+    const abstains = first.startsWith("ABSTAIN ");
+    const serverUs = Number(abstains ? first.slice(8) : first);
+    invariant(Number.isFinite(serverUs), "a reply begins with the server's time", { first });
+    const isTrue = this.#member.heard(serverUs, sentAt, this.#clock.now());
+    this.#steady.look();
+    if (abstains) this.#member.doubt();
+    if (abstains) return this.#failAll(ops, this.#refusal());
+    if (!isTrue) return this.#failAll(ops, leapt(this.#member.id));
+    invariant(answers.length === ops.length + 1, "each op has an answer", {
+      ops: ops.length,
+      answers: answers.length - 1,
+    });
+    const { at } = this.#member;
+    for (let n = 0; n < ops.length; n += 1) {
+      const op = ops[n] as Op;
+      op.sink.onAnswer(at, op, answers[n + 1] as string);
+    }
+  }
+
+  #failAll(ops: readonly Op[], error: CoterieError): void {
+    const { at } = this.#member;
+    for (const op of ops) {
+      if (op.fields[0] === "r") this.#owe(op);
+      op.sink.onFailure(at, op, error);
+    }
+  }
+
+  #refusal(): CoterieError {
+    const { id } = this.#member;
+    return (
+      this.#member.refusal() ??
+      new CoterieError("ABSTAINING", `instance "${id}" has just become a member again`, {
+        details: { instance: id },
+      })
+    );
+  }
+
+  #owe(op: Op): void {
+    const now = this.#steady.now();
+    for (const owed of this.#owed) {
+      if (owed.until > now && this.#owed.size < OWED_MAX) break;
+      this.#owed.delete(owed);
+    }
+    const until = (op as Partial<OwedOp>).until ?? now + this.#settings.leaseMsMax;
+    this.#owed.add({ ...op, sink: NOBODY, until });
+  }
+
+  #payOwed(): void {
+    if (this.#member.boot === undefined || this.#owed.size === 0) return;
+    const now = this.#steady.now();
+    const owed = [...this.#owed];
+    this.#owed.clear();
+    for (const op of owed) if (op.until > now) this.send(op);
+  }
+}
+
+interface OwedOp extends Op {
+  /** When it is of no use any more, on the steady clock. */
+  readonly until: number;
+}
+
+/** Nobody waits for a release that was owed. */
+const NOBODY: OpSink = { onAnswer: () => {}, onFailure: () => {} };
+
+/** It may have done what was asked, but its word does not count. */
+function leapt(instance: string): CoterieError {
+  const message = `instance "${instance}": its clock leapt, or this machine slept; its answer does not count`;
+  return new CoterieError("ABSTAINING", message, { retryable: false, details: { instance } });
+}
+
+function notUnderstood(instance: string, cause: unknown): CoterieError {
+  const message = `instance "${instance}" gave an answer that was not understood`;
+  return new CoterieError("INVARIANT", message, { details: { instance }, cause });
+}

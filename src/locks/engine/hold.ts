@@ -1,0 +1,304 @@
+/**
+ * A lock that is held, from the acquire's answer until it is released or lost. It knows on which instances
+ * it stands, renews it, and says in time when it cannot be kept. It must never call itself held after its
+ * end, whatever an instance answers later: a renewal confirmed too late is a loss, never a revival.
+ */
+import { CoterieError } from "../../errors.ts";
+import type { Acquired, Acquisition } from "../core/acquisition.ts";
+import type { Agenda, AgendaItem } from "../core/agenda.ts";
+import { leaseEnd, lossAt, renewalRetry, renewalStart } from "../core/lease.ts";
+import { type Op, type OpSink, releaseOp, renewOp } from "../core/ops.ts";
+import { type InstanceVote, votesOf } from "../core/failure.ts";
+
+/** What a hold needs of its locker. */
+export interface HoldPort {
+  readonly agenda: Agenda;
+  send(at: number, op: Op): void;
+  look(): number;
+  /** It is over: nobody needs to find it any more. */
+  onOver(hold: Hold, how: "released" | "lost", error: CoterieError): void;
+  onRenewed(hold: Hold): void;
+}
+
+/** One renewal on its way, and who waits for it. */
+interface Round {
+  readonly sentAt: number;
+  readonly leaseMs: number;
+  readonly number: number;
+  readonly join: Op;
+  readonly extend: Op;
+  readonly asked: Set<number>;
+  confirmed: number;
+  refused: number;
+}
+
+interface Waiter {
+  resolve(): void;
+  reject(error: CoterieError): void;
+}
+
+interface Release {
+  readonly op: Op;
+  readonly asked: Set<number>;
+  confirmed: number;
+  readonly promise: Promise<boolean>;
+  readonly resolve: (isConfirmed: boolean) => void;
+}
+
+export class Hold implements OpSink, AgendaItem {
+  readonly acquisition: Acquisition;
+  readonly fencingToken: number;
+  readonly renews: boolean;
+  readonly resources: readonly string[];
+  heapAt = -1;
+  dueAt = 0;
+
+  readonly #port: HoldPort;
+  #leaseMs: number;
+  #startedAt: number;
+  #endsAt: number;
+  #state: "held" | "released" | "lost" = "held";
+  #controller: AbortController | undefined;
+  #error: CoterieError | undefined;
+  #round: Round | undefined;
+  #waiters: Waiter[] = [];
+  #release: Release | undefined;
+
+  constructor(
+    acquisition: Acquisition,
+    acquired: Acquired,
+    renews: boolean,
+    resources: readonly string[],
+    port: HoldPort,
+  ) {
+    this.resources = resources;
+    this.acquisition = acquisition;
+    this.fencingToken = acquired.fencingToken;
+    this.renews = renews;
+    this.#port = port;
+    this.#leaseMs = acquisition.plan.leaseMs;
+    this.#startedAt = acquired.startedAt;
+    this.#endsAt = acquired.endsAt;
+    this.#plan();
+  }
+
+  get leaseMs(): number {
+    return this.#leaseMs;
+  }
+
+  get isReleased(): boolean {
+    return this.#state === "released";
+  }
+
+  /** True once it is lost; looks at the clock, so it is right even before any timer ran. */
+  get isLost(): boolean {
+    this.#checkEnd(this.#port.look());
+    return this.#state === "lost";
+  }
+
+  get remainingMs(): number {
+    const now = this.#port.look();
+    this.#checkEnd(now);
+    return this.#state === "held" ? this.#endsAt - now : 0;
+  }
+
+  get signal(): AbortSignal {
+    this.#checkEnd(this.#port.look());
+    if (this.#controller === undefined) {
+      this.#controller = new AbortController();
+      if (this.#state === "lost") this.#controller.abort(this.#error);
+    }
+    return this.#controller.signal;
+  }
+
+  get votes(): readonly InstanceVote[] {
+    return votesOf(this.acquisition.plan.instances, this.acquisition.ballots);
+  }
+
+  /** Why it is lost; made anew when it was released, so that it never looks held. */
+  lossError(): CoterieError {
+    return this.#error ?? this.#lost("it was released");
+  }
+
+  renew(leaseMs: number = this.#leaseMs): Promise<void> {
+    const now = this.#port.look();
+    this.#checkEnd(now);
+    if (this.#state !== "held") return Promise.reject(this.lossError());
+    return new Promise((resolve, reject) => {
+      this.#waiters.push({ resolve, reject });
+      this.#startRound(now, leaseMs);
+    });
+  }
+
+  release(): Promise<boolean> {
+    this.#checkEnd(this.#port.look());
+    if (this.#state === "lost") return Promise.resolve(false);
+    if (this.#release !== undefined) return this.#release.promise;
+    this.#become("released", this.#lost("it was released"));
+    return this.#giveUp().promise;
+  }
+
+  /** It is not looked after any more: over here at once, on the instances with its lease. */
+  abandon(): void {
+    if (this.#state === "held") this.#become("lost", this.#lost("its locker was destroyed"));
+  }
+
+  // AgendaItem
+
+  onDue(now: number): void {
+    if (this.#state !== "held") return;
+    if (now >= lossAt(this.#endsAt, this.#leaseMs)) this.#lose("it could not be renewed in time");
+    else this.#startRound(now, this.#retriedLeaseMs());
+  }
+
+  // OpSink
+
+  onAnswer(at: number, op: Op, answer: string): void {
+    if (op === this.#release?.op) return this.#onReleased(at, true);
+    const round = this.#round;
+    if (round === undefined || (op !== round.extend && op !== round.join)) return;
+    if (!round.asked.delete(at)) return;
+    const ballot = this.acquisition.ballots[at];
+    if (answer === "+") {
+      round.confirmed += 1;
+      if (ballot !== undefined) {
+        ballot.vote = "granted";
+        ballot.isTouched = true;
+        ballot.grant = { sentAt: round.sentAt, stored: undefined, counter: this.fencingToken };
+      }
+      if (round.confirmed === this.acquisition.plan.quorum) return this.#onConfirmed(round);
+    } else if (answer === "-") {
+      round.refused += 1;
+      if (ballot !== undefined) ballot.vote = "refused";
+    }
+    this.#judge(round);
+  }
+
+  onFailure(at: number, op: Op, error: CoterieError): void {
+    if (op === this.#release?.op) return this.#onReleased(at, false);
+    const round = this.#round;
+    if (round === undefined || (op !== round.extend && op !== round.join)) return;
+    if (!round.asked.delete(at)) return;
+    const ballot = this.acquisition.ballots[at];
+    if (ballot !== undefined) {
+      ballot.vote = "unreachable";
+      ballot.error = error;
+      // What it held is void once it abstains; as a member again it may be joined like a new one.
+      if (CoterieError.is(error, "ABSTAINING")) ballot.grant = undefined;
+    }
+    this.#judge(round);
+  }
+
+  /** When to do something next, unless an answer comes first. */
+  #plan(): void {
+    const lost = lossAt(this.#endsAt, this.#leaseMs);
+    const dueAt = this.renews ? Math.min(lost, renewalStart(this.#startedAt, this.#leaseMs)) : lost;
+    this.#port.agenda.set(this, dueAt);
+  }
+
+  /** A new round takes the place of the one before; answers to that count no more. */
+  #startRound(now: number, leaseMs: number): void {
+    const { acquisition } = this;
+    const { target } = acquisition.plan;
+    acquisition.number += 1;
+    const { number } = acquisition;
+    const deadlineMs = Math.max(1, Math.min(acquisition.plan.deadlineMs, Math.floor(this.#leaseMs / 4)));
+    const extend = renewOp(target, this, { number, leaseMs, deadlineMs, mayTake: false });
+    const join = renewOp(target, this, { number, leaseMs, deadlineMs, mayTake: true });
+    const asked = new Set(acquisition.ballots.keys());
+    this.#round = { sentAt: now, leaseMs, number, join, extend, asked, confirmed: 0, refused: 0 };
+    acquisition.ballots.forEach(({ grant }, at) => this.#port.send(at, grant === undefined ? join : extend));
+    this.#port.agenda.set(this, lossAt(this.#endsAt, this.#leaseMs));
+  }
+
+  #onConfirmed(round: Round): void {
+    const now = this.#port.look();
+    this.#checkEnd(now);
+    if (this.#state !== "held") return;
+    const endsAt = leaseEnd(round.sentAt, round.leaseMs);
+    this.#leaseMs = round.leaseMs;
+    this.#startedAt = round.sentAt;
+    this.#endsAt = endsAt;
+    this.#checkEnd(now);
+    if (this.#state !== "held") return;
+    this.#plan();
+    this.#port.onRenewed(this);
+    for (const { resolve } of this.#waiters.splice(0)) resolve();
+  }
+
+  /** A round that cannot confirm any more: lost if the others have it, else tried again soon. */
+  #judge(round: Round): void {
+    const { quorum, instances } = this.acquisition.plan;
+    if (this.#state !== "held" || round.confirmed >= quorum) return;
+    if (round.refused > instances.length - quorum) {
+      return this.#lose(`${round.refused} of ${instances.length} instances say that it is not held`);
+    }
+    if (round.confirmed + round.asked.size >= quorum) return;
+    const retryAt = renewalRetry(this.#port.look(), this.#leaseMs);
+    this.#port.agenda.set(this, Math.min(retryAt, lossAt(this.#endsAt, this.#leaseMs)));
+  }
+
+  /** A renewal that was asked for and not confirmed yet goes on as it was asked for. */
+  #retriedLeaseMs(): number {
+    return (this.#waiters.length > 0 ? this.#round?.leaseMs : undefined) ?? this.#leaseMs;
+  }
+
+  #checkEnd(now: number): void {
+    if (this.#state === "held" && now >= this.#endsAt) this.#lose("its lease is over");
+  }
+
+  #lose(why: string): void {
+    this.#become("lost", this.#lost(why));
+    void this.#giveUp();
+  }
+
+  #become(state: "released" | "lost", error: CoterieError): void {
+    this.#state = state;
+    this.#error = error;
+    this.#round = undefined;
+    this.#port.agenda.remove(this);
+    this.acquisition.end();
+    for (const { reject } of this.#waiters.splice(0)) reject(error);
+    if (state === "lost") this.#controller?.abort(error);
+    this.#port.onOver(this, state, error);
+  }
+
+  /** Takes it back wherever it may stand. */
+  #giveUp(): Release {
+    const { acquisition } = this;
+    const { target, waitMs } = acquisition.plan;
+    const op = releaseOp(target, this, acquisition.number, waitMs > 0 && acquisition.hasTicket);
+    const asked = new Set<number>();
+    acquisition.ballots.forEach((ballot, at) => {
+      if (ballot.isTouched || ballot.asked !== undefined) asked.add(at);
+    });
+    const { promise, resolve } = deferred();
+    this.#release = { op, asked, confirmed: acquisition.ballots.length - asked.size, promise, resolve };
+    for (const at of asked) this.#port.send(at, op);
+    return this.#release;
+  }
+
+  #onReleased(at: number, isConfirmed: boolean): void {
+    const release = this.#release;
+    if (release === undefined || !release.asked.delete(at)) return;
+    if (isConfirmed) release.confirmed += 1;
+    const { quorum } = this.acquisition.plan;
+    if (release.confirmed >= quorum) release.resolve(true);
+    else if (release.confirmed + release.asked.size < quorum) release.resolve(false);
+  }
+
+  #lost(why: string): CoterieError {
+    const { plan } = this.acquisition;
+    return new CoterieError("LOCK_LOST", `${plan.what} is not held any more: ${why}`, {
+      details: { fencingToken: this.fencingToken, needed: plan.quorum, votes: this.votes },
+    });
+  }
+}
+
+function deferred(): { promise: Promise<boolean>; resolve: (value: boolean) => void } {
+  let resolve!: (value: boolean) => void;
+  const promise = new Promise<boolean>((done) => {
+    resolve = done;
+  });
+  return { promise, resolve };
+}

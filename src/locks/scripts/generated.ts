@@ -1,0 +1,645 @@
+/**
+ * The Lua scripts of this folder as text. Written by `npm run embed-lua`: change the .lua files, not this.
+ */
+
+// batch-n.lua
+export const batchNSource: string = `-- Everything that one client wants of one instance in one turn: acquire, renew, raise, release, give back.
+--
+-- KEYS: 1 boot record (string); 2 fence counters (hash); 3.. the ops' lock keys, in order (strings; beside
+--       each, by name, its queue (zset), readers (zset) and reader numbers (hash)).
+-- ARGV: 1 boot record as the client registered it; 2 prefix; 3 when the client sent this, on this server's
+--       clock, microseconds; 4 client id; 5 reserveMs; 6 ticketMs; 7 how far a token may be ahead of this
+--       clock, microseconds; 8 bargeMaxMs; 9 waitersMax; then the ops: a letter and its fields (see \`ops\`).
+-- Returns: one text. Its first line is this server's TIME in microseconds, or "ABSTAIN" and that time when
+--       the boot record is not the one given, and then nothing was done. One line for each op follows.
+-- Atomic: a lock must not change hands between the look at it and the taking of it, and an instance must
+--       not change its membership between the look at the boot record and whatever rests on it.
+--
+-- A lock key holds \`<holder token: 28><number: 8>\`, more after a space, or a reservation
+-- \`!<holder token> <until, microseconds>\`: then the first in the queue was told, and holds nothing yet.
+-- A ticket is \`<holder token><kind>\`: x exclusive, w writer, r reader, m several keys. Its score is its time.
+-- A message is \`w <ticket> <key>\`, it is yours to take, or \`n <ticket> <key>\`, you are next.
+local call, sub, format = redis.call, string.sub, string.format
+
+local time = call('TIME')
+local now = time[1] * 1000000 + time[2]
+if call('GET', KEYS[1]) ~= ARGV[1] then return 'ABSTAIN ' .. format('%.0f', now) end
+
+local prefix, client = ARGV[2], ARGV[4]
+local sentAt = tonumber(ARGV[3])
+local reserveMs, ticketMs, skew = tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7])
+local bargeMax, waitersMax = tonumber(ARGV[8]) * 1000, tonumber(ARGV[9])
+local leaseMsMax = tonumber(string.match(ARGV[1], '^%d+ (%d+)'))
+local at, nextKey, last = 10, 3, #ARGV
+local answers = { format('%.0f', now) }
+
+-- Stores the proposal when it is above the counter; else says how high that is.
+local function proposeOne(counter, proposal)
+  local high, proposed = tonumber(call('HGET', KEYS[2], counter) or 0), tonumber(proposal)
+  if proposed <= high or proposed > now + skew then return '+' .. format('%.0f', high) end
+  call('HSET', KEYS[2], counter, proposal)
+  return '+'
+end
+
+-- The usual case first: one exclusive key that nobody waits for. It is a tenth of what follows, whose
+-- functions alone cost more to make than this takes. From the first op that is not usual on, \`ops\` goes on.
+while at <= last do
+  local op, key = ARGV[at], KEYS[nextKey]
+  local isUsual = ARGV[at + 1] == 'x' and call('EXISTS', prefix .. ':queue:' .. key) == 0
+  if not isUsual then break end
+  if op == 'a' then
+    if ARGV[at + 8] ~= '1' or tonumber(ARGV[at + 3]) > leaseMsMax then break end
+    if now > sentAt + ARGV[at + 4] * 1000 then break end
+    if not call('SET', key, ARGV[at + 2], 'PX', ARGV[at + 3], 'NX') then break end
+    answers[#answers + 1] = proposeOne(ARGV[at + 9], ARGV[at + 5])
+    at = at + 11
+  elseif op == 'r' then
+    local value = call('GET', key)
+    if not value or sub(value, 1, 28) ~= ARGV[at + 2] or sub(value, 29, 36) > ARGV[at + 3] then break end
+    call('DEL', key)
+    answers[#answers + 1] = '+'
+    at = at + 6
+  else
+    break
+  end
+  nextKey = nextKey + 1
+end
+if at > last then return table.concat(answers, '\\n') end
+
+-- The field at the cursor, which moves on.
+local function field()
+  at = at + 1
+  return ARGV[at - 1]
+end
+
+local function fields(count)
+  local all = {}
+  for n = 1, count do all[n] = field() end
+  return all
+end
+
+local function keys(count)
+  local all = {}
+  for n = 1, count do all[n] = KEYS[nextKey + n - 1] end
+  nextKey = nextKey + count
+  return all
+end
+
+local function queueOf(key) return prefix .. ':queue:' .. key end
+local function readersOf(key) return prefix .. ':readers:' .. key end
+local function numbersOf(key) return prefix .. ':readnums:' .. key end
+local function recordOf(base) return prefix .. ':ticket:' .. base end
+
+-- Clients with tickets: "1" alive, "0" let a reservation run out, false gone. Asked once in a run.
+local clients = {}
+
+local function stateOf(id)
+  if clients[id] == nil then clients[id] = call('GET', prefix .. ':client:' .. id) end
+  return clients[id]
+end
+
+local function setAlive()
+  if clients[client] == '1' then return end
+  call('SET', prefix .. ':client:' .. client, '1', 'PX', ticketMs)
+  clients[client] = '1'
+end
+
+local function forget(id)
+  call('DEL', prefix .. ':client:' .. id)
+  clients[id] = false
+end
+
+local function drop(queue, ticket)
+  call('ZREM', queue, ticket)
+  if sub(ticket, 29) == 'm' then call('DEL', recordOf(sub(ticket, 1, 28))) end
+end
+
+-- True when somebody listens. \`word\`: w it is yours to take, n you are next.
+local function tell(ticket, word, key)
+  local text = word .. ' ' .. ticket .. ' ' .. key
+  return call('PUBLISH', prefix .. ':wake:' .. sub(ticket, 1, 16), text) > 0
+end
+
+-- True once this op has met a ticket, or something of its own holder: then a ticket may have to go.
+local queued = false
+
+-- Walks the tickets of living clients in order until \`visit\` returns something; gone ones leave the queue.
+local function walk(queue, visit)
+  local place = 0
+  while true do
+    local tickets = call('ZRANGE', queue, place, place + 15)
+    if #tickets > 0 then queued = true end
+    for _, ticket in ipairs(tickets) do
+      local state = stateOf(sub(ticket, 1, 16))
+      local found = state == '1' and visit(ticket)
+      if found then return found end
+      if state then place = place + 1 else drop(queue, ticket) end
+    end
+    if #tickets < 16 then return nil end
+  end
+end
+
+local function itself(ticket) return ticket end
+local function first(queue) return walk(queue, itself) end
+
+-- The time, in microseconds, until which somebody reads; nil when nobody does.
+local function readUntil(key)
+  local readers = readersOf(key)
+  local last = call('ZRANGE', readers, -1, -1, 'WITHSCORES')
+  local ends = tonumber(last[2])
+  if ends and ends > now then return ends end
+  if ends then call('DEL', readers, numbersOf(key)) end
+  return nil
+end
+
+-- The reservation was not used in time: whoever had it is passed over until it is heard of again.
+local function lapse(key, reservation)
+  local id = sub(reservation, 2, 17)
+  call('DEL', key)
+  if stateOf(id) then
+    call('SET', prefix .. ':client:' .. id, '0', 'XX', 'KEEPTTL')
+    clients[id] = '0'
+  end
+end
+
+-- What the key holds, with an overdue reservation taken away; false when it is free.
+local function valueOf(key)
+  local value = call('GET', key)
+  if not value or sub(value, 1, 1) ~= '!' or tonumber(sub(value, 31)) > now then return value end
+  lapse(key, value)
+  return false
+end
+
+local function share(key, base, number, untilUs)
+  local readers, numbers = readersOf(key), numbersOf(key)
+  untilUs = math.max(untilUs, tonumber(call('ZSCORE', readers, base) or 0))
+  local before = call('HGET', numbers, base)
+  if before and before > number then number = before end
+  call('ZADD', readers, format('%.0f', untilUs), base)
+  call('HSET', numbers, base, number)
+  call('PEXPIRE', readers, leaseMsMax + 1000)
+  call('PEXPIRE', numbers, leaseMsMax + 1000)
+end
+
+-- All readers at the head of the queue may come in at once, and whoever is after them is told so.
+local function serveReaders(key, queue)
+  local woken = {}
+  local after = walk(queue, function(ticket)
+    if sub(ticket, 29) ~= 'r' then return ticket end
+    woken[#woken + 1] = ticket
+  end)
+  for _, ticket in ipairs(woken) do
+    drop(queue, ticket)
+    if tell(ticket, 'w', key) then
+      share(key, sub(ticket, 1, 28), '00000000', now + reserveMs * 1000)
+    else
+      forget(sub(ticket, 1, 16))
+    end
+  end
+  if after then tell(after, 'n', key) end
+end
+
+-- True when \`ticket\`, which waits for \`key\` among others, could have it now.
+local function isFor(key, ticket)
+  return not valueOf(key) and not readUntil(key) and first(queueOf(key)) == ticket
+end
+
+-- The keys that the ticket wants; nil when it is gone and could not be served.
+local function wantedBy(ticket, key)
+  if sub(ticket, 29) ~= 'm' then return { key } end
+  local record = call('GET', recordOf(sub(ticket, 1, 28)))
+  if not record then return nil end
+  local wanted, from = {}, 1
+  while from <= #record do
+    local colon = string.find(record, ':', from, true)
+    local length = tonumber(sub(record, from, colon - 1))
+    wanted[#wanted + 1] = sub(record, colon + 1, colon + length)
+    from = colon + length + 1
+  end
+  return wanted
+end
+
+-- Tells the first of another client behind \`ticket\`: it looks after a while whether things went on.
+local function tellNext(queue, ticket, key)
+  local id = sub(ticket, 1, 16)
+  local other = walk(queue, function(candidate) return sub(candidate, 1, 16) ~= id and candidate end)
+  if other then tell(other, 'n', key) end
+end
+
+-- Hands a free key to the first in its queue. A ticket for several keys gets all of them or none; while
+-- it cannot be served the key stays kept for it.
+local function serve(key)
+  local queue = queueOf(key)
+  while true do
+    local ticket = first(queue)
+    if not ticket then return end
+    local kind = sub(ticket, 29)
+    if kind == 'r' then return serveReaders(key, queue) end
+    if kind == 'w' and readUntil(key) then return end
+    local wanted = wantedBy(ticket, key)
+    if not wanted then
+      drop(queue, ticket)
+    else
+      for _, other in ipairs(wanted) do
+        if other ~= key and not isFor(other, ticket) then return end
+      end
+      if tell(ticket, 'w', key) then
+        local reservation = '!' .. sub(ticket, 1, 28) .. ' ' .. format('%.0f', now + reserveMs * 1000)
+        for _, each in ipairs(wanted) do call('SET', each, reservation, 'PX', reserveMs + 1000) end
+        return tellNext(queue, ticket, key)
+      end
+      forget(sub(ticket, 1, 16))
+      drop(queue, ticket)
+    end
+  end
+end
+
+-- A reader waits for every writer before it; a newcomer for every writer.
+local function writerBefore(queue, base)
+  local blocking = walk(queue, function(ticket)
+    if sub(ticket, 1, 28) == base then return 'nobody' end
+    if sub(ticket, 29) ~= 'r' then return ticket end
+  end)
+  return blocking and blocking ~= 'nobody'
+end
+
+-- True when the queue keeps the free key for somebody else.
+local function isKept(queue, base, kind, barge)
+  if kind == 'r' then return writerBefore(queue, base) end
+  local head = first(queue)
+  if not head or sub(head, 1, 28) == base then return false end
+  return not (barge and tonumber(call('ZSCORE', queue, head)) > now - bargeMax)
+end
+
+-- What keeps \`base\` from the key: nil when nothing does, else { ms until it may change, foreign, free }.
+local function obstacle(key, base, kind, barge)
+  local value = valueOf(key)
+  if value then
+    if sub(value, 1, 28) == base or sub(value, 2, 29) == base then
+      queued = true
+      return nil
+    end
+    if sub(value, 1, 1) == '!' then return { ms = math.ceil((tonumber(sub(value, 31)) - now) / 1000) } end
+    local ms = call('PTTL', key)
+    return { ms = ms < 0 and leaseMsMax or ms, foreign = not string.find(value, '^' .. string.rep('%x', 36)) }
+  end
+  if kind == 'r' and tonumber(call('ZSCORE', readersOf(key), base) or 0) > now then return nil end
+  if kind == 'w' then
+    local ends = readUntil(key)
+    if ends then return { ms = math.ceil((ends - now) / 1000) } end
+  end
+  if isKept(queueOf(key), base, kind, barge) then return { ms = reserveMs, free = true } end
+  return nil
+end
+
+-- Files the ticket unless it is there. False when the queue is full.
+local function file(key, ticket, score, wanted)
+  local queue = queueOf(key)
+  if not call('ZSCORE', queue, ticket) then
+    if call('ZCARD', queue) >= waitersMax then return false end
+    call('ZADD', queue, score, ticket)
+  end
+  call('PEXPIRE', queue, ticketMs)
+  if sub(ticket, 29) == 'm' then
+    local record = {}
+    for n, each in ipairs(wanted) do record[n] = #each .. ':' .. each end
+    call('SET', recordOf(sub(ticket, 1, 28)), table.concat(record), 'PX', ticketMs)
+  end
+  return true
+end
+
+-- Takes the key for this value; what the same holder has already is never shortened nor renumbered down.
+local function take(key, value, kind, leaseMs)
+  local base = sub(value, 1, 28)
+  if kind == 'r' then return share(key, base, sub(value, 29, 36), now + leaseMs * 1000) end
+  local before = call('GET', key)
+  if before and sub(before, 1, 28) == base then
+    leaseMs = math.max(leaseMs, call('PTTL', key))
+    if sub(before, 29, 36) > sub(value, 29, 36) then value = before end
+  end
+  call('SET', key, value, 'PX', leaseMs)
+end
+
+-- Stores the proposal when it is above every counter; else says the highest of them.
+local function propose(counters, proposal)
+  if #counters == 1 then return proposeOne(counters[1], proposal) end
+  local high = 0
+  for _, counter in ipairs(counters) do
+    high = math.max(high, tonumber(call('HGET', KEYS[2], counter) or 0))
+  end
+  if tonumber(proposal) <= high or tonumber(proposal) > now + skew then return '+' .. format('%.0f', high) end
+  for _, counter in ipairs(counters) do call('HSET', KEYS[2], counter, proposal) end
+  return '+'
+end
+
+local function isLate(deadlineMs) return now > sentAt + tonumber(deadlineMs) * 1000 end
+
+local function holds(key, base, kind)
+  if kind == 'r' then
+    local ends = tonumber(call('ZSCORE', readersOf(key), base) or 0)
+    return ends > now and call('HGET', numbersOf(key), base) ~= '00000000'
+  end
+  local value = call('GET', key)
+  return value and sub(value, 1, 28) == base
+end
+
+-- Takes away what \`base\` has under this number or a lower one. True when there was something.
+local function give(key, base, number, kind)
+  if kind == 'r' then
+    local has = call('HGET', numbersOf(key), base)
+    if not has or has > number then return false end
+    call('HDEL', numbersOf(key), base)
+    call('ZREM', readersOf(key), base)
+    return true
+  end
+  local value = call('GET', key)
+  if not value or sub(value, 1, 28) ~= base or sub(value, 29, 36) > number then return false end
+  return call('DEL', key) > 0
+end
+
+local ops = {}
+
+-- a kind value leaseMs deadlineMs proposal score barge counterCount counter* keyCount
+-- "+" granted, proposal stored; "+C" granted, the counter is C; "- ms place foreign" refused, look again
+-- after ms; "L" came late; "F" the queue is full; "E ms" the lease is longer than the group allows.
+-- A score of 0 files no ticket.
+function ops.a()
+  local kind, value, leaseMs, deadlineMs = field(), field(), tonumber(field()), field()
+  local proposal, score, barge = field(), field(), field() == '1'
+  local counters = fields(tonumber(field()))
+  local wanted = keys(tonumber(field()))
+  local base = sub(value, 1, 28)
+  local ticket = base .. kind
+  if isLate(deadlineMs) then return 'L' end
+  if leaseMs > leaseMsMax then return 'E ' .. leaseMsMax end
+  local ms, foreign, kept = nil, 0, {}
+  queued = false
+  for _, key in ipairs(wanted) do
+    local found = obstacle(key, base, kind, barge)
+    if found then
+      ms = math.max(ms or 0, found.ms)
+      if found.foreign then foreign = 1 end
+      if found.free then kept[#kept + 1] = key end
+    end
+  end
+  if not ms then
+    for _, key in ipairs(wanted) do
+      take(key, value, kind, leaseMs)
+      if queued and score ~= '0' then drop(queueOf(key), ticket) end
+    end
+    if queued and score ~= '0' then setAlive() end
+    return propose(counters, proposal)
+  end
+  local place = -1
+  if score ~= '0' then
+    setAlive()
+    for _, key in ipairs(wanted) do
+      if not file(key, ticket, score, wanted) then return 'F' end
+      place = math.max(place, call('ZRANK', queueOf(key), ticket))
+    end
+  end
+  for _, key in ipairs(kept) do
+    if not valueOf(key) then serve(key) end
+  end
+  return '- ' .. ms .. ' ' .. place .. ' ' .. foreign
+end
+
+-- m kind value leaseMs deadlineMs mayTake keyCount: "+" renewed, "-" not this holder's, "L", "E ms".
+-- \`mayTake\` is for an instance on which the hold never was: it joins where the key is free.
+function ops.m()
+  local kind, value, leaseMs = field(), field(), tonumber(field())
+  local deadlineMs, mayTake = field(), field() == '1'
+  local wanted = keys(tonumber(field()))
+  local base = sub(value, 1, 28)
+  if isLate(deadlineMs) then return 'L' end
+  if leaseMs > leaseMsMax then return 'E ' .. leaseMsMax end
+  for _, key in ipairs(wanted) do
+    local mayJoin = mayTake and not obstacle(key, base, kind, false)
+    if not mayJoin and not holds(key, base, kind) then return '-' end
+  end
+  for _, key in ipairs(wanted) do take(key, value, kind, leaseMs) end
+  return '+'
+end
+
+-- f kind base token deadlineMs counterCount counter* keyCount: "+" still the holder's, and the counters are
+-- at least the token; "-" not the holder's; "L".
+function ops.f()
+  local kind, base, token, deadlineMs = field(), field(), field(), field()
+  local counters = fields(tonumber(field()))
+  local wanted = keys(tonumber(field()))
+  if isLate(deadlineMs) then return 'L' end
+  for _, key in ipairs(wanted) do
+    if not holds(key, base, kind) then return '-' end
+  end
+  for _, counter in ipairs(counters) do
+    if tonumber(call('HGET', KEYS[2], counter) or 0) < tonumber(token) then
+      call('HSET', KEYS[2], counter, token)
+    end
+  end
+  return '+'
+end
+
+-- r kind base number withTicket keyCount: takes back what the holder has, and its ticket; "+" when it had
+-- all of the keys, else "-".
+function ops.r()
+  local kind, base, number, withTicket = field(), field(), field(), field() == '1'
+  local wanted = keys(tonumber(field()))
+  local ticket = base .. kind
+  local answer = '+'
+  if withTicket then
+    for _, key in ipairs(wanted) do drop(queueOf(key), ticket) end
+  end
+  for _, key in ipairs(wanted) do
+    local had = give(key, base, number, kind)
+    if not had then answer = '-' end
+    if withTicket and call('GET', key) and sub(call('GET', key), 2, 29) == base then call('DEL', key) end
+    if (had or withTicket) and not valueOf(key) then serve(key) end
+  end
+  return answer
+end
+
+-- g kind base number score keyCount: gives the keys back if anybody in a queue is before the holder, who
+-- then queues again; "+" kept, "-" given back.
+function ops.g()
+  local kind, base, number, score = field(), field(), field(), field()
+  local wanted = keys(tonumber(field()))
+  local ticket = base .. kind
+  local isFirst = true
+  for _, key in ipairs(wanted) do
+    local queue = queueOf(key)
+    local head = first(queue)
+    if head and head ~= ticket then
+      local ahead = tonumber(score) - tonumber(call('ZSCORE', queue, head))
+      if ahead > 0 or (ahead == 0 and head < ticket) then isFirst = false end
+    end
+  end
+  if isFirst then return '+' end
+  setAlive()
+  for _, key in ipairs(wanted) do
+    give(key, base, number, kind)
+    file(key, ticket, score, wanted)
+  end
+  for _, key in ipairs(wanted) do
+    if not valueOf(key) then serve(key) end
+  end
+  return '-'
+end
+
+-- x keyCount: whoever holds the keys does so no longer; "+" when anybody did.
+function ops.x()
+  local wanted = keys(tonumber(field()))
+  local answer = '-'
+  for _, key in ipairs(wanted) do
+    if call('DEL', key, readersOf(key), numbersOf(key)) > 0 then answer = '+' end
+    serve(key)
+  end
+  return answer
+end
+
+while at <= last do answers[#answers + 1] = ops[field()]() end
+return table.concat(answers, '\\n')
+`;
+
+// boot-1.lua
+export const boot1Source: string = `-- Changes the boot record, if it is still what the caller saw.
+--
+-- KEYS: 1 boot record (string).
+-- ARGV: 1 the record that is expected, "" for none; 2 the record to be written.
+-- Returns: { 1 when it was written, else 0; the record now, false for none; TIME in microseconds }.
+-- Atomic: two clients that saw the same record must not both change it.
+local call = redis.call
+
+local time = call('TIME')
+local now = string.format('%.0f', time[1] * 1000000 + time[2])
+local record = call('GET', KEYS[1])
+if (record or '') ~= ARGV[1] then return { 0, record, now } end
+call('SET', KEYS[1], ARGV[2])
+return { 1, ARGV[2], now }
+`;
+
+// fenced-set-2.lua
+export const fencedSet2Source: string = `-- Sets a value, unless a holder with a newer fencing token has set it before.
+-- KEYS[1] the value, of any type: SET makes it a string without an expiry.
+-- KEYS[2] string: the newest fencing token that has set KEYS[1], in decimal, without an expiry.
+-- ARGV[1] the value, any bytes.
+-- ARGV[2] the fencing token, in decimal, at most 2^53 - 1: a Lua number holds it exactly.
+-- Returns 1 when the value was set, 0 when a newer token had set it: then nothing has changed.
+-- Atomic because a newer holder's value between the comparison and the SET would be overwritten.
+local held = redis.call('GET', KEYS[2])
+if held then
+  local newest = tonumber(held)
+  if not newest then
+    return redis.error_reply('ERR the fencing token beside the value is not a number')
+  end
+  if newest > tonumber(ARGV[2]) then
+    return 0
+  end
+end
+-- The token first: should the second SET not happen, an older holder is refused all the same.
+redis.call('SET', KEYS[2], ARGV[2])
+redis.call('SET', KEYS[1], ARGV[1])
+return 1
+`;
+
+// inspect-3.lua
+export const inspect3Source: string = `-- One instance's view of a lock, all of one moment.
+--
+-- KEYS: 1 the lock key (string); 2 its queue (zset); 3 fence counters (hash).
+-- ARGV: 1 the resource's counter.
+-- Returns: { value or false, milliseconds left, tickets in the queue, the counter }.
+-- Atomic: a value and the time it has left must be of the same holder.
+local value = redis.call('GET', KEYS[1])
+if value and string.sub(value, 1, 1) == '!' then value = false end
+local counter = redis.call('HGET', KEYS[3], ARGV[1]) or '0'
+return { value, redis.call('PTTL', KEYS[1]), redis.call('ZCARD', KEYS[2]), counter }
+`;
+
+// permits-1.lua
+export const permits1Source: string = `-- How many permits a semaphore has: what was said first, for as long as anybody uses it.
+--
+-- KEYS: 1 the number of permits (string).
+-- ARGV: 1 the number that the caller means; 2 how long it is remembered from now, milliseconds.
+-- Returns: the number that holds, an integer.
+-- Atomic: two callers that mean different numbers must not both be told that theirs holds.
+local known = tonumber(redis.call('GET', KEYS[1])) or tonumber(ARGV[1])
+redis.call('SET', KEYS[1], known, 'PX', ARGV[2])
+return known
+`;
+
+// readmit-3.lua
+export const readmit3Source: string = `-- Raises the fence counters of an instance, and makes it a member if so told.
+--
+-- KEYS: 1 boot record (string); 2 fence counters (hash, a field for each of 0 to 1,023); 3 run ids of the
+--       other instances (hash).
+-- ARGV: 1 the boot record that is expected; 2 the record to be written, "" to leave it; 3 "" or by how many
+--       microseconds every counter must be ahead of this server's clock; 4 how many fields of KEYS[3]
+--       follow; then their names and values; then names of counters and the values they must have at least.
+-- Returns: { 1 when it was done, 0 when the record is another one; the record now; TIME in microseconds }.
+-- Atomic: whoever finds the new record must find the raised counters, and data may vanish at any time.
+local call, format = redis.call, string.format
+local COUNTERS = 1024
+
+local time = call('TIME')
+local now = time[1] * 1000000 + time[2]
+local record = call('GET', KEYS[1])
+if record ~= ARGV[1] then return { 0, record, format('%.0f', now) } end
+
+local function raise(field, least)
+  local value = tonumber(call('HGET', KEYS[2], field) or '0')
+  if least > value then call('HSET', KEYS[2], field, format('%.0f', least)) end
+end
+
+local at = 5
+for _ = 1, tonumber(ARGV[4]) do
+  call('HSET', KEYS[3], ARGV[at], ARGV[at + 1])
+  at = at + 2
+end
+while ARGV[at] do
+  raise(ARGV[at], tonumber(ARGV[at + 1]))
+  at = at + 2
+end
+if ARGV[3] ~= '' then
+  local least = now + tonumber(ARGV[3])
+  for field = 0, COUNTERS - 1 do raise(field, least) end
+end
+if ARGV[2] ~= '' then
+  call('SET', KEYS[1], ARGV[2])
+  record = ARGV[2]
+end
+return { 1, record, format('%.0f', now) }
+`;
+
+// regroup-3.lua
+export const regroup3Source: string = `-- Hands an instance over to a group in which one instance took the place of another.
+--
+-- KEYS: 1 boot record (string); 2 run ids of the other instances (hash); 3 the group, for people (string).
+-- ARGV: 1 the boot record that is expected; 2 the record to be written; 3 id of the newcomer; 4 what is to
+--       be known of it; 5 id of the one that leaves; 6 the group as JSON.
+-- Returns: { 1 when it was done, else 0; the record now, false for none; TIME in microseconds }.
+-- Atomic: from the moment that the new group may use this instance, it must know that the newcomer waits.
+local call = redis.call
+
+local time = call('TIME')
+local now = string.format('%.0f', time[1] * 1000000 + time[2])
+local record = call('GET', KEYS[1])
+if record ~= ARGV[1] then return { 0, record, now } end
+call('SET', KEYS[1], ARGV[2])
+call('HSET', KEYS[2], ARGV[3], ARGV[4])
+call('HDEL', KEYS[2], ARGV[5])
+call('SET', KEYS[3], ARGV[6])
+return { 1, ARGV[2], now }
+`;
+
+// source-3.lua
+export const source3Source: string = `-- What another instance must be told before it may vote again: counters, and who is known.
+--
+-- KEYS: 1 boot record (string); 2 fence counters (hash); 3 run ids of the other instances (hash).
+-- ARGV: 1 the boot record as the client saw it.
+-- Returns: false when the record is another one; else { fields and values of the counters, the same of who
+--       is known }.
+-- Atomic: counters count only if the instance had not lost its data when they were read.
+local call = redis.call
+
+if call('GET', KEYS[1]) ~= ARGV[1] then return false end
+return { call('HGETALL', KEYS[2]), call('HGETALL', KEYS[3]) }
+`;
