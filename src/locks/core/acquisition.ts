@@ -15,80 +15,27 @@ import type { AgendaItem } from "./agenda.ts";
 import { failedToAcquire } from "./failure.ts";
 import { leaseEnd, remainingMin } from "./lease.ts";
 import { acquireOp, giveBackOp, type Op, type OpSink, raiseOp, readAcquireAnswer, releaseOp } from "./ops.ts";
-import type { Target } from "./ops.ts";
-import { decideToken, type Grant, leaseStart, type Vote } from "./votes.ts";
+import { type Acquired, type AcquisitionPlan, type Ballot, newBallot } from "./plan.ts";
+import { decideToken, leaseStart, type Vote } from "./votes.ts";
 
 /** What an acquisition needs of the outside. */
 export interface AcquisitionPort {
   /** Sends to one instance; the op's sink hears of it later, never before this returns. */
   send(at: number, op: Op): void;
   isUsable(at: number): boolean;
-  /** The steady clock, asked how long the machine slept. */
-  look(): number;
+  /** The steady clock; whoever brings an answer has asked how long the machine slept. */
+  now(): number;
   /** The servers' time in microseconds, as a ticket's time. */
   ticketTime(): number;
   /** A token that is probably above the counters. */
   propose(counters: readonly number[]): number;
   /** A counter that an instance told. */
   learn(counters: readonly number[], counter: number): void;
-  /** When to call `onDue`; never again when undefined. */
+  /** When to call its `onDue`; never again when undefined. */
   schedule(acquisition: Acquisition, dueAt: number | undefined): void;
   onWaiting(): void;
   onRaise(): void;
   onOutcome(acquisition: Acquisition): void;
-}
-
-export interface AcquisitionPlan {
-  readonly target: Target;
-  /** As the caller named them. */
-  readonly resources: readonly string[];
-  /** For errors. */
-  readonly what: string;
-  readonly leaseMs: number;
-  readonly waitMs: number;
-  readonly deadlineMs: number;
-  readonly fair: boolean;
-  readonly instances: readonly string[];
-  readonly quorum: number;
-  /** How long a reservation lasts. */
-  readonly reserveMs: number;
-  /** After how long less than a quorum is given back where somebody else is first. */
-  readonly splitMs: number;
-  /** How often a ticket is filed again. */
-  readonly refreshMs: number;
-  /** How often the first in the queue looks at a holder that announces nothing. */
-  readonly pollMs: number;
-  /** The ticket's time, when it is not its own: several acquisitions of one caller share one. */
-  readonly ticketTime: number | undefined;
-}
-
-export interface Acquired {
-  readonly fencingToken: number;
-  /** When the lease is over, on the steady clock. */
-  readonly endsAt: number;
-  /** From when it counts. */
-  readonly startedAt: number;
-}
-
-/** What is known of one instance. */
-export interface Ballot {
-  vote: Vote | undefined;
-  /** The op that is on its way; its answer alone counts. */
-  asked: Op | undefined;
-  /** True once the instance may have something of ours. */
-  isTouched: boolean;
-  sentAt: number;
-  grant: Grant | undefined;
-  /** A grant that is being given back unless we are first: it does not count until that is known. */
-  kept: Grant | undefined;
-  raised: boolean;
-  /** A message came while an op was on its way: what that op finds may be older. */
-  wasWoken: boolean;
-  /** When to look without having been told. */
-  lookAt: number;
-  waitMs: number;
-  isFull: boolean;
-  error: CoterieError | undefined;
 }
 
 type Phase = "asking" | "waiting" | "raising" | "acquired" | "failed";
@@ -127,20 +74,7 @@ export class Acquisition implements OpSink, AgendaItem {
     this.plan = plan;
     this.#port = port;
     this.#ticketTime = plan.ticketTime ?? 0;
-    this.ballots = plan.instances.map(() => ({
-      vote: undefined,
-      asked: undefined,
-      isTouched: false,
-      sentAt: 0,
-      grant: undefined,
-      kept: undefined,
-      raised: false,
-      wasWoken: false,
-      lookAt: NEVER,
-      waitMs: 0,
-      isFull: false,
-      error: undefined,
-    }));
+    this.ballots = plan.instances.map(newBallot);
   }
 
   get isOver(): boolean {
@@ -148,11 +82,11 @@ export class Acquisition implements OpSink, AgendaItem {
   }
 
   get waitedMs(): number {
-    return this.#port.look() - this.#startedAt;
+    return this.#port.now() - this.#startedAt;
   }
 
   start(): void {
-    this.#startedAt = this.#port.look();
+    this.#startedAt = this.#port.now();
     this.#askAll();
   }
 
@@ -172,7 +106,7 @@ export class Acquisition implements OpSink, AgendaItem {
     if (this.#phase === "failed") return;
     if (word === "n") {
       if (this.isOver || ballot.vote === "granted") return;
-      ballot.lookAt = Math.min(ballot.lookAt, this.#port.look() + this.plan.reserveMs + 2);
+      ballot.lookAt = Math.min(ballot.lookAt, this.#port.now() + this.plan.reserveMs + 2);
       this.#reschedule();
     } else if (ballot.asked === undefined) {
       if (ballot.vote !== "granted") this.#ask(at);
@@ -188,7 +122,7 @@ export class Acquisition implements OpSink, AgendaItem {
     } else if (ballot.asked === undefined) {
       ballot.vote = "unreachable";
       ballot.grant = undefined;
-      ballot.lookAt = this.#port.look() + RETRY_MS;
+      ballot.lookAt = this.#port.now() + RETRY_MS;
       this.#decide();
     }
   }
@@ -233,7 +167,7 @@ export class Acquisition implements OpSink, AgendaItem {
     // What can be tried again was not written.
     ballot.isTouched ||= !error.retryable;
     ballot.wasWoken = false;
-    ballot.lookAt = this.#port.look() + RETRY_MS;
+    ballot.lookAt = this.#port.now() + RETRY_MS;
     this.#decide();
   }
 
@@ -261,7 +195,7 @@ export class Acquisition implements OpSink, AgendaItem {
     }
     this.#roundOp ??= this.#newRound();
     ballot.asked = this.#roundOp;
-    ballot.sentAt = this.#port.look();
+    ballot.sentAt = this.#port.now();
     ballot.wasWoken = false;
     ballot.lookAt = NEVER;
     this.#port.send(at, this.#roundOp);
@@ -286,7 +220,7 @@ export class Acquisition implements OpSink, AgendaItem {
   #onAsked(at: number, ballot: Ballot, text: string): void {
     const { target, reserveMs, refreshMs, pollMs, waitMs } = this.plan;
     const answer = readAcquireAnswer(text);
-    const now = this.#port.look();
+    const now = this.#port.now();
     if (answer.vote === "granted") {
       const counter = answer.stored ? this.#proposal : answer.counter;
       this.#port.learn(target.counters, counter);
@@ -333,7 +267,7 @@ export class Acquisition implements OpSink, AgendaItem {
       return;
     }
     ballot.vote = "refused";
-    ballot.lookAt = this.#port.look() + this.plan.reserveMs * 2;
+    ballot.lookAt = this.#port.now() + this.plan.reserveMs * 2;
     this.hasTicket = true;
   }
 
@@ -366,9 +300,9 @@ export class Acquisition implements OpSink, AgendaItem {
       this.#noteWaiting();
     }
     if (this.#isTooFew() && this.#graceAt === NEVER && !this.#mayWaitForMembers()) {
-      this.#graceAt = this.#port.look() + this.plan.deadlineMs;
+      this.#graceAt = this.#port.now() + this.plan.deadlineMs;
     }
-    if (this.#splitAt === NEVER && this.#holds() > 0) this.#splitAt = this.#port.look() + this.plan.splitMs;
+    if (this.#splitAt === NEVER && this.#holds() > 0) this.#splitAt = this.#port.now() + this.plan.splitMs;
     this.#reschedule();
   }
 
@@ -388,7 +322,7 @@ export class Acquisition implements OpSink, AgendaItem {
 
   /** True when enough of those that abstain will be members again before the waiting ends. */
   #mayWaitForMembers(): boolean {
-    const leftMs = this.#endAt - this.#port.look();
+    const leftMs = this.#endAt - this.#port.now();
     const coming = this.ballots.filter(({ vote, error }) => {
       const { retryAfterMs } = (error?.details ?? {}) as { retryAfterMs?: unknown };
       const abstains = vote === "unreachable" && CoterieError.is(error, "ABSTAINING");
@@ -428,7 +362,7 @@ export class Acquisition implements OpSink, AgendaItem {
     const startedAt = leaseStart(sentAts, quorum);
     if (startedAt === undefined) return false;
     const endsAt = leaseEnd(startedAt, leaseMs);
-    if (endsAt - this.#port.look() < remainingMin(leaseMs)) {
+    if (endsAt - this.#port.now() < remainingMin(leaseMs)) {
       this.#again();
       return true;
     }
@@ -442,7 +376,7 @@ export class Acquisition implements OpSink, AgendaItem {
 
   /** The round came to nothing although instances granted: once more while there is time to wait. */
   #again(): void {
-    if (this.#port.look() >= this.#endAt) return this.#fail(this.#failure("slow"));
+    if (this.#port.now() >= this.#endAt) return this.#fail(this.#failure("slow"));
     this.#phase = "waiting";
     this.#noteWaiting();
     for (const ballot of this.ballots) {

@@ -1,6 +1,6 @@
 /** Why an acquire failed, in one error that names its numbers. Pure. */
 import { CoterieError } from "../../errors.ts";
-import type { AcquisitionPlan, Ballot } from "./acquisition.ts";
+import type { AcquisitionPlan, Ballot } from "./plan.ts";
 import type { Vote } from "./votes.ts";
 
 /** What became of each instance's vote, for people and for `redlock`'s statistics. */

@@ -8,9 +8,10 @@ import type { Env } from "../../env/index.ts";
 import { abortError, CoterieError, throwIfAborted } from "../../errors.ts";
 import { Counters, Histogram, publish } from "../../observe/index.ts";
 import { type Field, readOptions } from "../../options.ts";
-import { Acquisition, type AcquisitionPlan, type AcquisitionPort } from "../core/acquisition.ts";
+import { Acquisition, type AcquisitionPort } from "../core/acquisition.ts";
 import { Agenda } from "../core/agenda.ts";
 import type { Kind, Op } from "../core/ops.ts";
+import type { AcquisitionPlan } from "../core/plan.ts";
 import { SteadyClock } from "../core/steady-clock.ts";
 import { Exchange, type ExchangeSettings } from "./exchange.ts";
 import { Fence } from "./fence.ts";
@@ -240,7 +241,7 @@ export class Engine {
     return {
       send,
       isUsable: (at) => members[at]?.boot !== undefined,
-      look: () => this.#steady.look(),
+      now: () => this.#steady.now(),
       ticketTime: () => median(members.map((member) => member.serverTimeGuess(clock.now()))),
       propose: (counters) => this.#fence.propose(counters),
       learn: (counters, value) => this.#fence.learn(counters, value),

@@ -4,10 +4,11 @@
  * end, whatever an instance answers later: a renewal confirmed too late is a loss, never a revival.
  */
 import { CoterieError } from "../../errors.ts";
-import type { Acquired, Acquisition } from "../core/acquisition.ts";
+import type { Acquisition } from "../core/acquisition.ts";
 import type { Agenda, AgendaItem } from "../core/agenda.ts";
 import { leaseEnd, lossAt, renewalRetry, renewalStart } from "../core/lease.ts";
 import { type Op, type OpSink, releaseOp, renewOp } from "../core/ops.ts";
+import type { Acquired } from "../core/plan.ts";
 import { type InstanceVote, votesOf } from "../core/failure.ts";
 
 /** What a hold needs of its locker. */
