@@ -40,6 +40,7 @@ export class SimRedis {
   #role: "master" | "slave" = "master";
   readonly #options: SimRedisOptions;
   readonly #redis: LuaTable;
+  readonly #known = new Set<string>();
 
   constructor(options: SimRedisOptions) {
     this.#options = options;
@@ -55,7 +56,10 @@ export class SimRedis {
     return this.#execute(words, false);
   }
 
-  run(script: SimScript, keys: readonly string[], args: readonly string[]): RawReply {
+  /** EVALSHA, or EVAL when the source comes along: NOSCRIPT until that was seen once. */
+  run(script: SimScript, keys: readonly string[], args: readonly string[], hasSource = true): RawReply {
+    if (hasSource) this.#known.add(script.source);
+    else if (!this.#known.has(script.source)) return new ErrorReply("NOSCRIPT No matching script.");
     this.scriptsRun += 1;
     return runScript(script, this.#redis, keys, args);
   }

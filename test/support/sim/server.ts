@@ -1,0 +1,136 @@
+/**
+ * One simulated Redis server: a SimRedis with a life. It is paused and runs later what came meanwhile, it
+ * crashes and comes back with its data, without, or with an old copy of it; its wall clock drifts and leaps.
+ */
+import type { SimClock } from "../../../src/testing/index.ts";
+import type { Connection, Request, ServerSide } from "./network.ts";
+import { SimRedis } from "./redis/sim-redis.ts";
+import type { Entry } from "./redis/keyspace.ts";
+
+const WALL_US = 1_767_225_600_000_000;
+
+export class SimServer implements ServerSide {
+  readonly id: string;
+  redis: SimRedis;
+  isUp = true;
+  isPaused = false;
+  /** Clients see nothing of its end: as when the machine is gone, not the process. */
+  #isSilent = false;
+  readonly #clock: SimClock;
+  readonly #connections = new Set<Connection>();
+  #queue: (() => void)[] = [];
+  #runs = 0;
+  #wallUs: number;
+  #rate: number;
+  #anchorMs: number;
+  #copy: ReadonlyMap<string, Entry> = new Map();
+
+  constructor(id: string, clock: SimClock, aheadMs: number, rate: number) {
+    this.id = id;
+    this.#clock = clock;
+    this.#anchorMs = clock.now();
+    this.#wallUs = WALL_US + aheadMs * 1000;
+    this.#rate = rate;
+    this.redis = this.#newRun();
+  }
+
+  get connections(): ReadonlySet<Connection> {
+    return this.#connections;
+  }
+
+  /** Its wall clock in microseconds. */
+  wallUs(): number {
+    return this.#wallUs + (this.#clock.now() - this.#anchorMs) * 1000 * this.#rate;
+  }
+
+  /** Its wall clock is set; keys whose time has come by then are taken away by Redis sooner or later. */
+  leap(ms: number, expires: boolean): void {
+    if (expires) this.redis.db.expireAll();
+    this.#wallUs = this.wallUs() + ms * 1000;
+    this.#anchorMs = this.#clock.now();
+    if (expires) this.redis.db.expireAll();
+  }
+
+  pause(): void {
+    this.isPaused = true;
+  }
+
+  goOn(): void {
+    this.isPaused = false;
+    for (const run of this.#queue.splice(0)) run();
+  }
+
+  crash(isSilent: boolean): void {
+    this.isUp = false;
+    this.#isSilent = isSilent;
+    this.#queue = [];
+    for (const connection of this.#connections) connection.closeByServer(isSilent);
+    this.#connections.clear();
+  }
+
+  restart(data: "kept" | "empty" | "old"): void {
+    const kept = this.redis.db.copy();
+    this.redis = this.#newRun();
+    if (data !== "empty") this.redis.db.restore(data === "kept" ? kept : this.#copy);
+    this.isUp = true;
+    this.isPaused = false;
+    this.#isSilent = false;
+  }
+
+  /** What `restart("old")` brings back. */
+  keepCopy(): void {
+    this.#copy = this.redis.db.copy();
+  }
+
+  flush(): void {
+    this.redis.execute(["FLUSHALL"]);
+  }
+
+  // ServerSide
+
+  onConnect(connection: Connection): void {
+    if (!this.isUp) {
+      if (!this.#isSilent) connection.closeByServer(false);
+      return;
+    }
+    connection.accept();
+    this.#connections.add(connection);
+  }
+
+  onRequest(connection: Connection, request: Request): void {
+    if (this.isPaused) this.#queue.push(() => this.#serve(connection, request));
+    else this.#serve(connection, request);
+  }
+
+  onClientGone(connection: Connection): void {
+    const forget = (): void => {
+      this.#connections.delete(connection);
+      connection.channels.clear();
+    };
+    if (this.isPaused) this.#queue.push(forget);
+    else forget();
+  }
+
+  #serve(connection: Connection, request: Request): void {
+    connection.reply(request, request.run());
+  }
+
+  #publish(channel: string, message: string): number {
+    let reached = 0;
+    for (const connection of this.#connections) {
+      if (!connection.channels.has(channel)) continue;
+      connection.publish(channel, message);
+      reached += 1;
+    }
+    return reached;
+  }
+
+  #newRun(): SimRedis {
+    this.#runs += 1;
+    return new SimRedis({
+      runId: `${this.id}${String(this.#runs).padStart(39, "0")}`,
+      wallUs: () => this.wallUs(),
+      publish: (channel, message) => this.#publish(channel, message),
+    });
+  }
+}
