@@ -3,22 +3,31 @@
  * monotonic clock does not see. So a deadline has passed as soon as either clock says so, and leaps of the
  * wall clock change nothing.
  *
- * The boot clock is coarse and slow to ask, so it is asked at `look()` alone: whoever is about to trust
- * a lease looks first.
+ * The boot clock is coarse and slow to ask (a system call and a file), so it is asked at `look()` alone, which
+ * whoever is about to trust a lease calls first; and there only when the wall clock has moved otherwise than
+ * the monotonic one, as it does in a sleep, or when it was not asked for a while. So a wall clock that was set
+ * back by exactly the length of a sleep hides it, for `UNASKED_MS_MAX` at most.
  */
 import type { Clock } from "../../env/index.ts";
 
 /** The boot clock moves in steps of 10 ms; less than two steps apart is no sleep. */
 const ASLEEP_MS_MIN = 20;
+/** The wall clock is read in whole milliseconds and is slewed; by more than this it was moved. */
+const MOVED_MS_MIN = 5;
+const UNASKED_MS_MAX = 100;
 
 export class SteadyClock {
   readonly #clock: Clock;
   readonly #bootAheadMs: number;
   #asleepMs = 0;
+  #wallAheadMs: number;
+  #askedAt: number;
 
   constructor(clock: Clock) {
     this.#clock = clock;
-    this.#bootAheadMs = clock.bootNow() - clock.now();
+    this.#askedAt = clock.now();
+    this.#wallAheadMs = clock.wallNow() - this.#askedAt;
+    this.#bootAheadMs = clock.bootNow() - this.#askedAt;
   }
 
   /** Milliseconds; never goes back. What the machine slept since the last `look` is not in it yet. */
@@ -29,6 +38,11 @@ export class SteadyClock {
   /** `now()`, after asking how long the machine has slept. */
   look(): number {
     const now = this.#clock.now();
+    const wallAheadMs = this.#clock.wallNow() - now;
+    const isMoved = Math.abs(wallAheadMs - this.#wallAheadMs) >= MOVED_MS_MIN;
+    if (!isMoved && now - this.#askedAt < UNASKED_MS_MAX) return now + this.#asleepMs;
+    this.#wallAheadMs = wallAheadMs;
+    this.#askedAt = now;
     const asleepMs = this.#clock.bootNow() - now - this.#bootAheadMs;
     if (asleepMs - this.#asleepMs >= ASLEEP_MS_MIN) this.#asleepMs = asleepMs;
     return now + this.#asleepMs;

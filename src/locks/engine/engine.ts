@@ -275,7 +275,7 @@ export class Engine {
       agenda: this.#agenda,
       send,
       look: () => this.#steady.look(),
-      onOver: (hold, how, error) => {
+      onOver: (hold, how) => {
         this.#waiting.remove(hold.acquisition);
         const heldMs = this.#env.clock.now() - (this.#holds.get(hold) ?? 0);
         this.#holds.delete(hold);
@@ -283,7 +283,10 @@ export class Engine {
         this.holdMs.record(heldMs);
         const { resources, fencingToken } = hold;
         if (how === "released") publish("coterie:lock:released", { resources, fencingToken, heldMs });
-        else publish("coterie:lock:lost", { resources, fencingToken, heldMs, why: error.message });
+        else {
+          const why = hold.lossError().message;
+          publish("coterie:lock:lost", { resources, fencingToken, heldMs, why });
+        }
       },
       onRenewed: ({ resources, fencingToken, leaseMs }) => {
         this.counters.add("renewed");

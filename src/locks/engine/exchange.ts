@@ -29,6 +29,11 @@ export interface ExchangeSettings {
 
 /** A script call with more ops would keep the instance from others for too long. */
 const OPS_PER_CALL_MAX = 128;
+/**
+ * While so many calls are on their way, what is asked for waits for one of them to come back, or until it
+ * fills a call: then many callers share a few calls, and one alone does not wait.
+ */
+const CALLS_IN_FLIGHT = 2;
 /** More releases than these are not owed: the rest ends with its lease. */
 const OWED_MAX = 100_000;
 
@@ -42,6 +47,7 @@ export class Exchange {
   readonly #bootKey: string;
   #ops: Op[] = [];
   #isScheduled = false;
+  #inFlight = 0;
   /** Releases that the instance has not confirmed; the oldest first. */
   readonly #owed = new Set<OwedOp>();
 
@@ -65,23 +71,33 @@ export class Exchange {
   /** The op's sink hears of it after this turn. */
   send(op: Op): void {
     this.#ops.push(op);
+    this.#schedule();
+  }
+
+  #schedule(): void {
     if (this.#isScheduled) return;
     this.#isScheduled = true;
     // After all that this turn still does, and before anything else happens.
-    process.nextTick(() => this.#flush());
+    process.nextTick(this.#flush);
   }
 
-  #flush(): void {
+  readonly #flush = (): void => {
     this.#isScheduled = false;
+    while (this.#ops.length >= OPS_PER_CALL_MAX) void this.#call(this.#ops.splice(0, OPS_PER_CALL_MAX));
+    if (this.#ops.length === 0 || this.#inFlight >= CALLS_IN_FLIGHT) return;
     const ops = this.#ops;
     this.#ops = [];
-    for (let from = 0; from < ops.length; from += OPS_PER_CALL_MAX) {
-      const part = ops.length <= OPS_PER_CALL_MAX ? ops : ops.slice(from, from + OPS_PER_CALL_MAX);
-      void this.#call(part);
-    }
-  }
+    void this.#call(ops);
+  };
 
   async #call(ops: readonly Op[]): Promise<void> {
+    this.#inFlight += 1;
+    await this.#ask(ops);
+    this.#inFlight -= 1;
+    if (this.#ops.length > 0) this.#schedule();
+  }
+
+  async #ask(ops: readonly Op[]): Promise<void> {
     const { boot } = this.#member;
     if (boot === undefined) return this.#failAll(ops, this.#refusal());
     const sentAt = this.#clock.now();

@@ -17,7 +17,7 @@ export interface HoldPort {
   send(at: number, op: Op): void;
   look(): number;
   /** It is over: nobody needs to find it any more. */
-  onOver(hold: Hold, how: "released" | "lost", error: CoterieError): void;
+  onOver(hold: Hold, how: "released" | "lost"): void;
   onRenewed(hold: Hold): void;
 }
 
@@ -135,7 +135,7 @@ export class Hold implements OpSink, AgendaItem {
     this.#checkEnd(this.#port.look());
     if (this.#state === "lost") return Promise.resolve(false);
     if (this.#release !== undefined) return this.#release.promise;
-    this.#become("released", this.#lost("it was released"));
+    this.#become("released", undefined);
     return this.#giveUp().promise;
   }
 
@@ -253,15 +253,15 @@ export class Hold implements OpSink, AgendaItem {
     void this.#giveUp();
   }
 
-  #become(state: "released" | "lost", error: CoterieError): void {
+  #become(state: "released" | "lost", error: CoterieError | undefined): void {
     this.#state = state;
     this.#error = error;
     this.#round = undefined;
     this.#port.agenda.remove(this);
     this.acquisition.end();
-    for (const { reject } of this.#waiters.splice(0)) reject(error);
+    for (const { reject } of this.#waiters.splice(0)) reject(this.lossError());
     if (state === "lost") this.#controller?.abort(error);
-    this.#port.onOver(this, state, error);
+    this.#port.onOver(this, state);
   }
 
   /** Takes it back wherever it may stand. */

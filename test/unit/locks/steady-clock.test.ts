@@ -31,6 +31,18 @@ describe("the steady clock", () => {
     expect(steady.look() - start).toBe(5110);
   });
 
+  test("counts a sleep that a wall clock set back hides, a moment later", async () => {
+    const clock = new SimClock();
+    const steady = new SteadyClock(clock);
+    const start = steady.look();
+
+    clock.suspend(5000);
+    clock.leapWall(-5000);
+    await clock.advance(100);
+
+    expect(steady.look() - start).toBe(5100);
+  });
+
   test("takes no notice of the wall clock, nor of the boot clock's coarse steps", () => {
     const clock = new SimClock();
     const steady = new SteadyClock(clock);
