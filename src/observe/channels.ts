@@ -22,6 +22,30 @@ export interface Messages {
     readonly runId: string;
     readonly runIdBefore: string;
   };
+  /** A member of a lock group may vote now, or may not any more; `reason` says why not. */
+  "coterie:lock:member": {
+    readonly group: string;
+    readonly instance: string;
+    readonly from: string;
+    readonly to: string;
+    readonly reason: string | undefined;
+  };
+  /**
+   * Instances wait until every lease is over that they could have granted and forgotten. `option` names the
+   * option that saves this wait where nothing can have been lost, on a first installation.
+   */
+  "coterie:lock:abstaining": {
+    readonly group: string;
+    readonly instances: readonly string[];
+    readonly waitMs: number;
+    readonly reason: string;
+    readonly option: string | undefined;
+  };
+  /**
+   * So many instances lost their data that nobody knows the last fencing token for certain: the next ones are
+   * ahead of every server's clock, and are greater than all before as far as the clocks agreed.
+   */
+  "coterie:lock:data-loss": { readonly group: string; readonly instances: readonly string[] };
   /** Somebody asks for a lock. */
   "coterie:lock:asked": {
     readonly resources: readonly string[];
