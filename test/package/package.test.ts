@@ -24,6 +24,7 @@ const BESIDE = ["ioredis", "express", "@types/node", "@types/express"];
 const ENTRIES: Readonly<Record<string, readonly string[]>> = {
   ".": ["openCoterie", "openShards", "CoterieError", "ERROR_CODES", "defineScript", "systemEnv"],
   "./ring": ["HashRing"],
+  "./redlock": ["default", "Redlock", "Lock", "ExecutionError", "ResourceLockedError"],
   "./express": ["shard", "problems"],
   "./testing": ["startRedis", "SimClock", "seededRandom"],
   "./package.json": ["name", "version", "exports"],
@@ -204,6 +205,7 @@ describe("a TypeScript project", () => {
       `import { Redis } from "ioredis";`,
       `import { type Coterie, CoterieError, type ErrorCode, openCoterie, openShards } from "coterie";`,
       `import { problems, shard, shardOf } from "coterie/express";`,
+      `import Redlock, { type Lock } from "coterie/redlock";`,
       `import { HashRing } from "coterie/ring";`,
       `import { type RedisGroup, seededRandom, startRedis } from "coterie/testing";`,
       "",
@@ -214,12 +216,13 @@ describe("a TypeScript project", () => {
       `app.get("/", (req, res) => void res.send(shardOf(req).id + String(req.coterie?.shard?.id)));`,
       "app.use(problems());",
       `const owner: string = new HashRing(["a", "b"]).owner("key");`,
+      `const lock: Lock = await new Redlock([new Redis()]).acquire(["key"], 1000);`,
       "const group: RedisGroup = await startRedis({ count: 2 });",
       "const chance: number = seededRandom(7).below(5);",
       "export function codeOf(error: unknown): ErrorCode | undefined {",
       "  return CoterieError.is(error) ? error.code : undefined;",
       "}",
-      "export { chance, group, openShards, owner, value };",
+      "export { chance, group, lock, openShards, owner, value };",
     ]);
 
     expect(ended).toEqual({ code: 0, stdout: "", stderr: "" });
@@ -228,10 +231,12 @@ describe("a TypeScript project", () => {
   test("compiles as CommonJS", async () => {
     const ended = await compile("consumer.cts", [
       `import coterie = require("coterie");`,
+      `import { default as Redlock, ExecutionError } from "coterie/redlock";`,
       `import ring = require("coterie/ring");`,
+      "const isRedlock = (one: unknown): boolean => one instanceof Redlock || one instanceof ExecutionError;",
       `const owner: string = new ring.HashRing(["a"]).owner("key");`,
       "const codes: readonly string[] = coterie.ERROR_CODES;",
-      "export = { owner, codes };",
+      "export = { owner, codes, isRedlock };",
     ]);
 
     expect(ended).toEqual({ code: 0, stdout: "", stderr: "" });

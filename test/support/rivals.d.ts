@@ -1,4 +1,4 @@
-/** Types of the package that tests compare with, as far as it is used; it brings none. */
+/** Types of the packages that tests compare with, as far as they are used; they bring none that are found. */
 declare module "hashring" {
   interface ServerOptions {
     readonly weight?: number;
@@ -19,4 +19,15 @@ declare module "hashring" {
     range(key: string, size: number): string[];
   }
   export = HashRing;
+}
+
+/** It brings types, but its exports do not lead there: see test/support/old-redlock.ts. */
+declare module "redlock" {
+  const found: unknown;
+  export = found;
+}
+
+declare module "redlock4" {
+  const found: unknown;
+  export = found;
 }
