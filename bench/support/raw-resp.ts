@@ -4,7 +4,8 @@
  */
 import { connect, type Socket } from "node:net";
 
-type Settle = (value: string | null) => void;
+/** Gets any reply as text; an error reply comes as its text too. */
+export type Settle = (value: string | null) => void;
 
 export class RawClient {
   readonly #socket: Socket;
@@ -27,14 +28,19 @@ export class RawClient {
     return this.#send(`*3\r\n$3\r\nSET\r\n${keyPart}\r\n$${Buffer.byteLength(value)}\r\n${value}\r\n`);
   }
 
+  /** The bytes of one command; they leave with all others of this turn. */
+  send(wire: string, settle: Settle): void {
+    if (this.#text === "") setImmediate(() => this.#flush());
+    this.#text += wire;
+    this.#waiting.push(settle);
+  }
+
   close(): void {
     this.#socket.destroy();
   }
 
   #send(wire: string): Promise<string | null> {
-    if (this.#text === "") setImmediate(() => this.#flush());
-    this.#text += wire;
-    return new Promise((resolve) => this.#waiting.push(resolve));
+    return new Promise((resolve) => this.send(wire, resolve));
   }
 
   #flush(): void {

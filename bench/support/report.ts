@@ -22,6 +22,11 @@ export function show({ median, min, max }: Sample, digits = 2): string {
   return `${median.toFixed(digits)} (${min.toFixed(digits)}-${max.toFixed(digits)})`;
 }
 
+/** The median and the range of one number of all measurements. */
+export function showAll<T>(all: readonly T[], of: (one: T) => number, digits = 0): string {
+  return show(summarize(all.map(of)), digits);
+}
+
 export function machine(): string {
   const cores = cpus();
   const memory = Math.round(totalmem() / 2 ** 30);
