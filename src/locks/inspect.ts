@@ -4,6 +4,7 @@
  */
 import { CoterieError, quote } from "../errors.ts";
 import { readOptions, valueField } from "../options.ts";
+import { encodeArguments } from "../redis/index.ts";
 import { forceReleaseOp, type OpSink } from "./core/ops.ts";
 import type { Engine } from "./engine/engine.ts";
 import type { Member } from "./group/index.ts";
@@ -117,7 +118,7 @@ export async function forceRelease(engine: Engine, resource: string): Promise<bo
       onAnswer: (_at, _op, answer) => hear(answer),
       onFailure: (_at, _op, error) => hear(error),
     };
-    const op = forceReleaseOp([engine.keyOf("lock", resource)], sink);
+    const op = forceReleaseOp(encodeArguments([engine.keyOf("lock", resource)]), sink);
     for (const exchange of exchanges) exchange.send(op);
   });
   const errors = answers.filter((answer) => CoterieError.is(answer));

@@ -79,7 +79,7 @@ export class Semaphore {
     const enough = new AbortController();
     const { signal } = options;
     const either = signal === undefined ? enough.signal : AbortSignal.any([signal, enough.signal]);
-    const ticketTime = this.#engine.ticketTime;
+    const ticketTime = this.#engine.ticketTime();
     const all = Array.from({ length: this.permits }, (_, permit) =>
       this.#engine.acquire({ ...this.#request(permit), ticketTime }, { ...options, signal: either }),
     );

@@ -2,7 +2,7 @@
 import { WAIT_MS_MAX } from "../env/index.ts";
 import { abortError, CoterieError, quote } from "../errors.ts";
 import { invalidOption } from "../options.ts";
-import type { Argument, CommandSpec } from "./commands.ts";
+import { type CommandSpec, Encoded, type SentArgument } from "./commands.ts";
 import type { WireCommand } from "./wire.ts";
 
 /** What one call may say. */
@@ -20,12 +20,13 @@ export const NO_OPTIONS: CallOptions = {};
 /** The error for a call that must not be sent; undefined when it may. */
 export function invalidCall(
   spec: CommandSpec,
-  args: readonly Argument[],
+  args: readonly SentArgument[],
   options: CallOptions,
 ): CoterieError | undefined {
   for (let at = 0; at < args.length; at += 1) {
     const arg: unknown = args[at];
-    if (typeof arg === "string" || typeof arg === "number" || arg instanceof Uint8Array) continue;
+    if (typeof arg === "string" || typeof arg === "number") continue;
+    if (arg instanceof Uint8Array || arg instanceof Encoded) continue;
     return new CoterieError(
       "INVALID_ARGUMENT",
       `${spec.name.toUpperCase()}: argument ${at + 1} must be a string, a number or bytes, got ${quote(arg)}`,

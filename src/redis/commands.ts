@@ -7,6 +7,23 @@
 /** A command's argument. Numbers are sent in decimal; bytes as they are. */
 export type Argument = string | number | Uint8Array;
 
+/** What may stand in the place of arguments on the way out. */
+export type SentArgument = Argument | Encoded;
+
+/**
+ * Several arguments that are sent again and again, to many servers for one: put into RESP once. Made by
+ * `encodeArguments`.
+ */
+export class Encoded {
+  readonly parts: readonly string[];
+  readonly text: string;
+
+  constructor(parts: readonly string[], text: string) {
+    this.parts = parts;
+    this.text = text;
+  }
+}
+
 /** What Redis answers: text unless bytes were asked for. Integers beyond 2^53 lose digits. */
 export type Reply = string | number | null | Buffer | readonly Reply[];
 

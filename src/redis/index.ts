@@ -1,9 +1,10 @@
 /** The room that talks to Redis: the only one that imports ioredis. */
 export type { CallOptions } from "./calls.ts";
-export { type Argument, commandSpec, type CommandSpec, type Reply } from "./commands.ts";
+export { type Argument, commandSpec, type CommandSpec, Encoded, type Reply, type SentArgument } from "./commands.ts";
 export type { InstanceInput, InstanceOptions } from "./connect.ts";
 export { createInstance, type Instance } from "./instance.ts";
 export { defineScript, type Script, type ScriptDefinition } from "./script.ts";
+export { encodeArguments } from "./wire.ts";
 export {
   type CircuitState,
   type CloseOptions,

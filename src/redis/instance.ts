@@ -14,7 +14,14 @@ import { CoterieError, throwIfAborted } from "../errors.ts";
 import { Counters, Histogram, publish } from "../observe/index.ts";
 import { numberField, readOptions } from "../options.ts";
 import { abortWith, type CallOptions, invalidCall, NO_OPTIONS } from "./calls.ts";
-import { type Argument, commandSpec, type CommandSpec, needsOwnConnection, type Reply } from "./commands.ts";
+import {
+  type Argument,
+  commandSpec,
+  type CommandSpec,
+  needsOwnConnection,
+  type Reply,
+  type SentArgument,
+} from "./commands.ts";
 import { addressOf, type InstanceInput, readTarget, type Target } from "./connect.ts";
 import { Deadlines } from "./deadlines.ts";
 import { isUnknownScript, plainMessage, replyFailure, unanswered, unreachable } from "./failures.ts";
@@ -31,7 +38,7 @@ import { coalesceWrites } from "./stream/coalesce.ts";
 import { readReplies } from "./stream/replies.ts";
 import { commandQueueOf, queuedBytesOf, socketOf } from "./stream/socket.ts";
 import { Subscriber } from "./subscriber.ts";
-import { type CommandOwner, isReplyError, WireCommand } from "./wire.ts";
+import { type CommandOwner, countArguments, isReplyError, WireCommand } from "./wire.ts";
 
 const PING = commandSpec("ping");
 const CLOSE_SHAPE = { graceMs: numberField(1000, { min: 0, max: WAIT_MS_MAX }) };
@@ -155,15 +162,15 @@ export class Instance implements CommandOwner {
   /** Runs a script by its SHA, sending the source when the server does not know it. */
   async run(
     script: Script,
-    keys: readonly Argument[],
-    args: readonly Argument[],
+    keys: readonly SentArgument[],
+    args: readonly SentArgument[],
     options: CallOptions = NO_OPTIONS,
   ): Promise<Reply> {
     checkKeyCount(script, keys.length);
     const deadlineMs = options.deadlineMs ?? this.#settings.deadlineMs;
     const startedAt = this.#env.clock.now();
     const suffix = script.readOnly ? "_ro" : "";
-    const rest = [keys.length, ...keys, ...args];
+    const rest = [countArguments(keys), ...keys, ...args];
     try {
       return await this.send(commandSpec(`evalsha${suffix}`), [script.sha, ...rest], {
         ...options,
@@ -181,7 +188,7 @@ export class Instance implements CommandOwner {
   }
 
   /** `call` for a command that is known to be safe on a shared connection: the hot path. */
-  send(spec: CommandSpec, args: readonly Argument[], options: CallOptions = NO_OPTIONS): Promise<Reply> {
+  send(spec: CommandSpec, args: readonly SentArgument[], options: CallOptions = NO_OPTIONS): Promise<Reply> {
     const refusal = invalidCall(spec, args, options) ?? this.refusal();
     if (refusal !== undefined) return Promise.reject(refusal);
     let command: WireCommand;

@@ -5,7 +5,7 @@
  * a quarter of the time. It settles exactly once, whoever comes first: the reply, the loss of
  * the connection, the deadline or an abort.
  */
-import type { Argument, CommandSpec, Reply } from "./commands.ts";
+import { type CommandSpec, Encoded, type Reply, type SentArgument } from "./commands.ts";
 
 /** What a command tells the instance that sent it. */
 export interface CommandOwner {
@@ -19,7 +19,7 @@ export interface CommandOwner {
 
 export class WireCommand {
   readonly spec: CommandSpec;
-  readonly args: readonly Argument[];
+  readonly args: readonly SentArgument[];
   readonly promise: Promise<Reply>;
   readonly bytesWanted: boolean;
   /** Monotonic time of the caller's answer at the latest; a whole number, which costs no allocation. */
@@ -42,7 +42,7 @@ export class WireCommand {
   #fail!: (error: Error) => void;
 
   /** Throws what encoding throws, for instance for bytes whose memory was given away. */
-  constructor(owner: CommandOwner, spec: CommandSpec, args: readonly Argument[], bytesWanted: boolean) {
+  constructor(owner: CommandOwner, spec: CommandSpec, args: readonly SentArgument[], bytesWanted: boolean) {
     this.#wire = encode(spec, args);
     this.#owner = owner;
     this.spec = spec;
@@ -97,20 +97,43 @@ export function isReplyError(error: unknown): error is Error {
 }
 
 /** The command in RESP: text when all arguments are text, so that many can be joined into one write. */
-export function encode(spec: CommandSpec, args: readonly Argument[]): string | Buffer {
-  let text = (spec.headers[args.length] ??= header(spec.name, args.length));
+export function encode(spec: CommandSpec, args: readonly SentArgument[]): string | Buffer {
+  const count = countArguments(args);
+  let text = (spec.headers[count] ??= header(spec.name, count));
   for (let at = 0; at < args.length; at += 1) {
-    const arg = args[at] as Argument;
-    if (typeof arg === "object") return encodeBytes(spec, args);
-    const value = typeof arg === "string" ? arg : String(arg);
-    text += `$${Buffer.byteLength(value)}\r\n${value}\r\n`;
+    const arg = args[at] as SentArgument;
+    if (arg instanceof Encoded) text += arg.text;
+    else if (typeof arg === "object") return encodeBytes(spec, args, count);
+    else text += encodeOne(typeof arg === "string" ? arg : String(arg));
   }
   return text;
 }
 
-function encodeBytes(spec: CommandSpec, args: readonly Argument[]): Buffer {
-  const parts: Uint8Array[] = [Buffer.from(header(spec.name, args.length))];
+/** These arguments in RESP, for any number of commands. */
+export function encodeArguments(parts: readonly string[]): Encoded {
+  let text = "";
+  for (const part of parts) text += encodeOne(part);
+  return new Encoded(parts, text);
+}
+
+/** How many arguments the server will see. */
+export function countArguments(args: readonly SentArgument[]): number {
+  let count = args.length;
+  for (const arg of args) if (arg instanceof Encoded) count += arg.parts.length - 1;
+  return count;
+}
+
+function encodeOne(value: string): string {
+  return `$${Buffer.byteLength(value)}\r\n${value}\r\n`;
+}
+
+function encodeBytes(spec: CommandSpec, args: readonly SentArgument[], count: number): Buffer {
+  const parts: Uint8Array[] = [Buffer.from(header(spec.name, count))];
   for (const arg of args) {
+    if (arg instanceof Encoded) {
+      parts.push(Buffer.from(arg.text));
+      continue;
+    }
     const value = typeof arg === "object" ? arg : Buffer.from(String(arg));
     parts.push(Buffer.from(`$${value.byteLength}\r\n`), value, Buffer.from("\r\n"));
   }

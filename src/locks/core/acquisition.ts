@@ -16,7 +16,7 @@ import { failedToAcquire } from "./failure.ts";
 import { leaseEnd, remainingMin } from "./lease.ts";
 import { acquireOp, giveBackOp, type Op, type OpSink, raiseOp, readAcquireAnswer, releaseOp } from "./ops.ts";
 import { type Acquired, type AcquisitionPlan, type Ballot, newBallot } from "./plan.ts";
-import { decideToken, leaseStart, type Vote } from "./votes.ts";
+import { decideToken, type Grant, leaseStart, type Vote } from "./votes.ts";
 
 /** What an acquisition needs of the outside. */
 export interface AcquisitionPort {
@@ -150,9 +150,8 @@ export class Acquisition implements OpSink, AgendaItem {
     if (ballot.asked !== op) return;
     ballot.asked = undefined;
     ballot.isTouched = true;
-    const [letter] = op.fields;
-    if (letter === "a") this.#onAsked(at, ballot, answer);
-    else if (letter === "f") this.#onRaised(ballot, answer);
+    if (op.letter === "a") this.#onAsked(at, ballot, answer);
+    else if (op.letter === "f") this.#onRaised(ballot, answer);
     else this.#onGivenBack(ballot, answer);
     this.#decide();
   }
@@ -190,9 +189,7 @@ export class Acquisition implements OpSink, AgendaItem {
 
   #ask(at: number): void {
     const ballot = this.#ballot(at);
-    if (!this.ballots.some(({ grant, asked }) => grant !== undefined || asked !== undefined)) {
-      this.#roundOp = undefined;
-    }
+    if (this.#holds() === 0 && this.#outstanding() === 0) this.#roundOp = undefined;
     this.#roundOp ??= this.#newRound();
     ballot.asked = this.#roundOp;
     ballot.sentAt = this.#port.now();
@@ -278,7 +275,9 @@ export class Acquisition implements OpSink, AgendaItem {
   }
 
   #outstanding(): number {
-    return this.ballots.filter(({ asked }) => asked !== undefined).length;
+    let count = 0;
+    for (const { asked } of this.ballots) if (asked !== undefined) count += 1;
+    return count;
   }
 
   #decide(): void {
@@ -313,7 +312,9 @@ export class Acquisition implements OpSink, AgendaItem {
 
   /** Instances that granted and are not being asked for anything else. */
   #holds(): number {
-    return this.ballots.filter(({ grant }) => grant !== undefined).length;
+    let count = 0;
+    for (const { grant } of this.ballots) if (grant !== undefined) count += 1;
+    return count;
   }
 
   #isTooFew(): boolean {
@@ -333,7 +334,8 @@ export class Acquisition implements OpSink, AgendaItem {
   }
 
   #drawToken(): void {
-    const grants = this.ballots.flatMap(({ grant }) => (grant === undefined ? [] : [grant]));
+    const grants: Grant[] = [];
+    for (const { grant } of this.ballots) if (grant !== undefined) grants.push(grant);
     const decision = decideToken(grants, this.plan.quorum);
     if ("token" in decision) {
       this.#raiseTo = decision.token;
@@ -358,7 +360,10 @@ export class Acquisition implements OpSink, AgendaItem {
   /** The lock is ours if a quorum of those that count holds it for long enough. */
   #confirm(counts: (ballot: Ballot) => boolean): boolean {
     const { quorum, leaseMs, target } = this.plan;
-    const sentAts = this.ballots.filter(counts).flatMap(({ grant }) => grant?.sentAt ?? []);
+    const sentAts: number[] = [];
+    for (const ballot of this.ballots) {
+      if (ballot.grant !== undefined && counts(ballot)) sentAts.push(ballot.grant.sentAt);
+    }
     const startedAt = leaseStart(sentAts, quorum);
     if (startedAt === undefined) return false;
     const endsAt = leaseEnd(startedAt, leaseMs);

@@ -15,6 +15,9 @@ export interface AgendaItem {
   onDue(now: number): void;
 }
 
+/** More that is due at once waits for the next turn, so that answers are heard in between. */
+const ITEMS_PER_TURN_MAX = 500;
+
 export class Agenda {
   readonly #timers: Timers;
   /** The clock that all times are of. */
@@ -78,7 +81,9 @@ export class Agenda {
     this.#timer = undefined;
     this.#timerAt = Number.POSITIVE_INFINITY;
     const now = this.#look();
-    for (let first = this.#heap[0]; first !== undefined && first.dueAt <= now; first = this.#heap[0]) {
+    for (let count = 0; count < ITEMS_PER_TURN_MAX; count += 1) {
+      const first = this.#heap[0];
+      if (first === undefined || first.dueAt > now) break;
       this.remove(first);
       first.onDue(now);
     }

@@ -26,9 +26,12 @@ export function remainingMin(leaseMs: number): number {
   return leaseMs * REMAINING_RATIO_MIN;
 }
 
-/** When the renewal of a lease begins. */
-export function renewalStart(sentAt: number, leaseMs: number): number {
-  return sentAt + leaseMs / 3;
+/**
+ * When the renewal of a lease begins: at a third of it, less up to a tenth of that. `spread`, from 0 to 1, is
+ * each lock's own, so that many that were acquired together are not renewed together for ever.
+ */
+export function renewalStart(sentAt: number, leaseMs: number, spread: number): number {
+  return sentAt + (leaseMs / 3) * (1 - spread / 10);
 }
 
 /** When the next try begins, after one that failed. */

@@ -1,9 +1,10 @@
 /**
  * What a client asks of an instance, as the fields that `batch-n.lua` reads, and what it answers. One op is
- * the same text for every instance, so it is made once. Pure.
+ * the same text for every instance, so it is made and encoded once.
  */
 import type { CoterieError } from "../../errors.ts";
 import { invariant } from "../../invariant.ts";
+import { type Encoded, encodeArguments } from "../../redis/index.ts";
 
 /** x exclusive, m several resources at once, w writer, r reader. */
 export type Kind = "x" | "m" | "w" | "r";
@@ -17,8 +18,10 @@ export interface OpSink {
 }
 
 export interface Op {
-  readonly fields: readonly string[];
-  readonly keys: readonly string[];
+  readonly letter: string;
+  /** The letter and its fields. */
+  readonly fields: Encoded;
+  readonly keys: Encoded;
   /** Whether it does nothing when it arrives later than this after it was sent. */
   readonly deadlineMs: number;
   readonly sink: OpSink;
@@ -29,7 +32,8 @@ export interface Target {
   readonly kind: Kind;
   /** Who holds: 28 hex digits, the client's 16 first. */
   readonly base: string;
-  readonly keys: readonly string[];
+  /** The lock keys; made by `encodeKeys`. */
+  readonly keys: Encoded;
   /** The fence counters of the resources, each once. */
   readonly counters: readonly number[];
   /** What stands behind the number in the lock's value, with its leading space; or nothing. */
@@ -54,8 +58,8 @@ export function acquireOp(target: Target, sink: OpSink, fields: AcquireFields): 
   const list = ["a", kind, value, text(leaseMs), text(deadlineMs), text(proposal), text(score)];
   list.push(barge ? "1" : "0", text(counters.length));
   for (const counter of counters) list.push(text(counter));
-  list.push(text(keys.length));
-  return { fields: list, keys, deadlineMs, sink };
+  list.push(text(keys.parts.length));
+  return op(list, keys, deadlineMs, sink);
 }
 
 export interface RenewFields {
@@ -70,8 +74,8 @@ export function renewOp(target: Target, sink: OpSink, fields: RenewFields): Op {
   const { number, leaseMs, deadlineMs, mayTake } = fields;
   const { kind, keys } = target;
   const list = ["m", kind, valueOf(target, number), text(leaseMs), text(deadlineMs), mayTake ? "1" : "0"];
-  list.push(text(keys.length));
-  return { fields: list, keys, deadlineMs, sink };
+  list.push(text(keys.parts.length));
+  return op(list, keys, deadlineMs, sink);
 }
 
 export function raiseOp(target: Target, sink: OpSink, token: number, deadlineMs: number): Op {
@@ -79,26 +83,26 @@ export function raiseOp(target: Target, sink: OpSink, token: number, deadlineMs:
   const { kind, base, counters, keys } = target;
   const list = ["f", kind, base, text(token), text(deadlineMs), text(counters.length)];
   for (const counter of counters) list.push(text(counter));
-  list.push(text(keys.length));
-  return { fields: list, keys, deadlineMs, sink };
+  list.push(text(keys.parts.length));
+  return op(list, keys, deadlineMs, sink);
 }
 
 /** Takes back whatever the holder has up to this number, and its ticket if it may have one. */
 export function releaseOp(target: Target, sink: OpSink, number: number, withTicket: boolean): Op {
   const { kind, base, keys } = target;
-  const fields = ["r", kind, base, numberText(number), withTicket ? "1" : "0", text(keys.length)];
-  return { fields, keys, deadlineMs: Number.POSITIVE_INFINITY, sink };
+  const fields = ["r", kind, base, numberText(number), withTicket ? "1" : "0", text(keys.parts.length)];
+  return op(fields, keys, Number.POSITIVE_INFINITY, sink);
 }
 
 /** Gives the keys back where somebody in the queue is before the holder. */
 export function giveBackOp(target: Target, sink: OpSink, number: number, score: number): Op {
   const { kind, base, keys } = target;
-  const fields = ["g", kind, base, numberText(number), text(score), text(keys.length)];
-  return { fields, keys, deadlineMs: Number.POSITIVE_INFINITY, sink };
+  const fields = ["g", kind, base, numberText(number), text(score), text(keys.parts.length)];
+  return op(fields, keys, Number.POSITIVE_INFINITY, sink);
 }
 
-export function forceReleaseOp(keys: readonly string[], sink: OpSink): Op {
-  return { fields: ["x", text(keys.length)], keys, deadlineMs: Number.POSITIVE_INFINITY, sink };
+export function forceReleaseOp(keys: Encoded, sink: OpSink): Op {
+  return op(["x", text(keys.parts.length)], keys, Number.POSITIVE_INFINITY, sink);
 }
 
 /** What an acquire is answered. */
@@ -119,6 +123,10 @@ export function readAcquireAnswer(answer: string): AcquireAnswer {
   if (mark === "E") return { vote: "tooLong", leaseMsMax: first };
   invariant(mark === "-", "an acquire is answered with one of + - L F E", { answer });
   return { vote: "refused", waitMs: first, place, foreign: foreign === 1 };
+}
+
+function op(fields: readonly string[], keys: Encoded, deadlineMs: number, sink: OpSink): Op {
+  return { letter: fields[0] as string, fields: encodeArguments(fields), keys, deadlineMs, sink };
 }
 
 function valueOf({ base, info }: Target, number: number): string {

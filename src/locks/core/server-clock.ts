@@ -98,7 +98,9 @@ export class ServerClock {
     const isBack = heard.highUs < before.lowUs - driftUs;
     const isForward = heard.lowUs > before.highUs + driftUs;
     if (!isBack && !isForward) return undefined;
-    return { leastUs: heard.lowUs - before.highUs, mostUs: heard.highUs - before.lowUs };
+    // A period's bounds may have drifted past each other by less than is allowed for.
+    const bounds = [heard.lowUs - before.highUs, heard.highUs - before.lowUs] as const;
+    return { leastUs: Math.min(...bounds), mostUs: Math.max(...bounds) };
   }
 }
 

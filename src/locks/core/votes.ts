@@ -26,8 +26,15 @@ export interface Grant {
  * among them the one that was asked for first. Undefined without a quorum.
  */
 export function leaseStart(sentAts: readonly number[], quorum: number): number | undefined {
-  if (sentAts.length < quorum) return undefined;
-  return sentAts.toSorted((a, b) => b - a)[quorum - 1];
+  // The largest value that a quorum reaches. Few values, nearly always one and the same: no need to sort.
+  let start: number | undefined;
+  for (const candidate of sentAts) {
+    if (start !== undefined && candidate <= start) continue;
+    let reached = 0;
+    for (const sentAt of sentAts) if (sentAt >= candidate) reached += 1;
+    if (reached >= quorum) start = candidate;
+  }
+  return start;
 }
 
 /**

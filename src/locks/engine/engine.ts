@@ -15,6 +15,7 @@ import type { AcquisitionPlan } from "../core/plan.ts";
 import { SteadyClock } from "../core/steady-clock.ts";
 import { Exchange, type ExchangeSettings } from "./exchange.ts";
 import { Fence } from "./fence.ts";
+import { encodeArguments } from "../../redis/index.ts";
 import type { LockGroup } from "../group/index.ts";
 import { Hold, type HoldPort } from "./hold.ts";
 import { Lock } from "../lock.ts";
@@ -58,6 +59,8 @@ export interface Request {
   readonly ticketTime?: number | undefined;
 }
 
+/** Tickets of one process within so much have one time: then the order of its calls decides. */
+const TICKET_TIME_MS = 0.5;
 /** How often the first in a queue looks at a holder that announces nothing: an old `redlock`. */
 const POLL_MS = 50;
 
@@ -84,6 +87,8 @@ export class Engine {
   readonly #pending = new Map<Acquisition, () => void>();
   readonly #acquisitionPort: AcquisitionPort;
   readonly #holdPort: HoldPort;
+  #ticketTime = 0;
+  #ticketTimeAt = Number.NEGATIVE_INFINITY;
   #attempts: number;
   #waitingNow = 0;
   #isOpen = true;
@@ -117,9 +122,14 @@ export class Engine {
     return this.#waitingNow;
   }
 
-  /** What a ticket that is filed now has as its time. */
-  get ticketTime(): number {
-    return this.#acquisitionPort.ticketTime();
+  /** What a ticket that is filed now has as its time, in microseconds: what most servers' clocks say. */
+  ticketTime(): number {
+    const now = this.#env.clock.now();
+    if (now - this.#ticketTimeAt > TICKET_TIME_MS) {
+      this.#ticketTimeAt = now;
+      this.#ticketTime = median(this.group.members.map((member) => member.serverTimeGuess(now)));
+    }
+    return this.#ticketTime;
   }
 
   keyOf(family: Family, resource: string): string {
@@ -193,7 +203,7 @@ export class Engine {
     const info = settings.keys === "plain" ? "" : this.#info(traceparent);
     const deadlineMs = options.deadlineMs ?? settings.deadlineMs;
     return {
-      target: { kind, base, keys, counters: countersOf(resources), info },
+      target: { kind, base, keys: encodeArguments(keys), counters: countersOf(resources), info },
       resources,
       what: describe(resources),
       leaseMs,
@@ -237,12 +247,11 @@ export class Engine {
 
   #portOfAcquisitions(send: (at: number, op: Op) => void): AcquisitionPort {
     const { members } = this.group;
-    const { clock } = this.#env;
     return {
       send,
       isUsable: (at) => members[at]?.boot !== undefined,
       now: () => this.#steady.now(),
-      ticketTime: () => median(members.map((member) => member.serverTimeGuess(clock.now()))),
+      ticketTime: () => this.ticketTime(),
       propose: (counters) => this.#fence.propose(counters),
       learn: (counters, value) => this.#fence.learn(counters, value),
       schedule: (acquisition, dueAt) => {
@@ -273,6 +282,7 @@ export class Engine {
   #portOfHolds(send: (at: number, op: Op) => void): HoldPort {
     return {
       agenda: this.#agenda,
+      spread: () => this.#env.random.fraction(),
       send,
       look: () => this.#steady.look(),
       onOver: (hold, how) => {

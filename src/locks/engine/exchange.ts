@@ -11,6 +11,7 @@ import type { Op, OpSink } from "../core/ops.ts";
 import { CoterieError } from "../../errors.ts";
 import { invariant } from "../../invariant.ts";
 import type { Clock } from "../../env/index.ts";
+import { type Encoded, encodeArguments, type SentArgument } from "../../redis/index.ts";
 import type { Member } from "../group/index.ts";
 import { BATCH } from "../scripts/index.ts";
 
@@ -42,9 +43,8 @@ export class Exchange {
   readonly #settings: ExchangeSettings;
   readonly #clock: Clock;
   readonly #steady: SteadyClock;
-  readonly #constants: readonly string[];
-  readonly #counterKey: string;
-  readonly #bootKey: string;
+  readonly #constants: Encoded;
+  readonly #ownKeys: Encoded;
   #ops: Op[] = [];
   #isScheduled = false;
   #inFlight = 0;
@@ -58,9 +58,8 @@ export class Exchange {
     this.#steady = steady;
     const { prefix, clientId, reserveMs, ticketMs, tokenSkewMaxMs, bargeMaxMs, waitersMax } = settings;
     const numbers = [reserveMs, ticketMs, tokenSkewMaxMs * 1000, bargeMaxMs, waitersMax];
-    this.#constants = [clientId, ...numbers.map(String)];
-    this.#bootKey = `${prefix}:boot`;
-    this.#counterKey = `${prefix}:counters`;
+    this.#constants = encodeArguments([clientId, ...numbers.map(String)]);
+    this.#ownKeys = encodeArguments([`${prefix}:boot`, `${prefix}:counters`]);
     member.onChange(() => this.#payOwed());
   }
 
@@ -102,13 +101,13 @@ export class Exchange {
     if (boot === undefined) return this.#failAll(ops, this.#refusal());
     const sentAt = this.#clock.now();
     this.#steady.look();
-    const args = [boot, this.#settings.prefix, String(Math.floor(this.#member.serverTime(sentAt)))];
-    args.push(...this.#constants);
-    const keys = [this.#bootKey, this.#counterKey];
+    const serverTime = String(Math.floor(this.#member.serverTime(sentAt)));
+    const args: SentArgument[] = [boot, this.#settings.prefix, serverTime, this.#constants];
+    const keys: SentArgument[] = [this.#ownKeys];
     let deadlineMs = this.#settings.deadlineMs;
     for (const op of ops) {
-      for (const field of op.fields) args.push(field);
-      for (const key of op.keys) keys.push(key);
+      args.push(op.fields);
+      keys.push(op.keys);
       deadlineMs = Math.min(deadlineMs, op.deadlineMs);
     }
     let reply: unknown;
@@ -151,7 +150,7 @@ export class Exchange {
   #failAll(ops: readonly Op[], error: CoterieError): void {
     const { at } = this.#member;
     for (const op of ops) {
-      if (op.fields[0] === "r") this.#owe(op);
+      if (op.letter === "r") this.#owe(op);
       op.sink.onFailure(at, op, error);
     }
   }

@@ -14,6 +14,8 @@ import { type InstanceVote, votesOf } from "../core/failure.ts";
 /** What a hold needs of its locker. */
 export interface HoldPort {
   readonly agenda: Agenda;
+  /** From 0 to 1, for the beginning of a renewal. */
+  spread(): number;
   send(at: number, op: Op): void;
   look(): number;
   /** It is over: nobody needs to find it any more. */
@@ -40,7 +42,9 @@ interface Waiter {
 
 interface Release {
   readonly op: Op;
-  readonly asked: Set<number>;
+  /** By instance: true while its answer is awaited. */
+  readonly asked: boolean[];
+  outstanding: number;
   confirmed: number;
   readonly promise: Promise<boolean>;
   readonly resolve: (isConfirmed: boolean) => void;
@@ -193,7 +197,8 @@ export class Hold implements OpSink, AgendaItem {
   /** When to do something next, unless an answer comes first. */
   #plan(): void {
     const lost = lossAt(this.#endsAt, this.#leaseMs);
-    const dueAt = this.renews ? Math.min(lost, renewalStart(this.#startedAt, this.#leaseMs)) : lost;
+    const spread = this.#port.spread();
+    const dueAt = this.renews ? Math.min(lost, renewalStart(this.#startedAt, this.#leaseMs, spread)) : lost;
     this.#port.agenda.set(this, dueAt);
   }
 
@@ -269,23 +274,27 @@ export class Hold implements OpSink, AgendaItem {
     const { acquisition } = this;
     const { target, waitMs } = acquisition.plan;
     const op = releaseOp(target, this, acquisition.number, waitMs > 0 && acquisition.hasTicket);
-    const asked = new Set<number>();
-    acquisition.ballots.forEach((ballot, at) => {
-      if (ballot.isTouched || ballot.asked !== undefined) asked.add(at);
+    const asked = acquisition.ballots.map((ballot) => ballot.isTouched || ballot.asked !== undefined);
+    let outstanding = 0;
+    asked.forEach((isAsked, at) => {
+      if (!isAsked) return;
+      outstanding += 1;
+      this.#port.send(at, op);
     });
     const { promise, resolve } = deferred();
-    this.#release = { op, asked, confirmed: acquisition.ballots.length - asked.size, promise, resolve };
-    for (const at of asked) this.#port.send(at, op);
+    this.#release = { op, asked, outstanding, confirmed: asked.length - outstanding, promise, resolve };
     return this.#release;
   }
 
   #onReleased(at: number, isConfirmed: boolean): void {
     const release = this.#release;
-    if (release === undefined || !release.asked.delete(at)) return;
+    if (release?.asked[at] !== true) return;
+    release.asked[at] = false;
+    release.outstanding -= 1;
     if (isConfirmed) release.confirmed += 1;
     const { quorum } = this.acquisition.plan;
     if (release.confirmed >= quorum) release.resolve(true);
-    else if (release.confirmed + release.asked.size < quorum) release.resolve(false);
+    else if (release.confirmed + release.outstanding < quorum) release.resolve(false);
   }
 
   #lost(why: string): CoterieError {

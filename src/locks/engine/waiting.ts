@@ -5,6 +5,7 @@
  */
 import { type Acquisition } from "../core/acquisition.ts";
 import { type Kind, type Op, type OpSink, releaseOp } from "../core/ops.ts";
+import { encodeArguments } from "../../redis/index.ts";
 import type { Member } from "../group/index.ts";
 
 const TICKET_CHARS = 29;
@@ -50,7 +51,7 @@ export class Waiting {
     const acquisition = this.#byBase.get(base);
     if (acquisition !== undefined) acquisition.onMessage(at, word);
     else if (word === "w") {
-      const target = { kind: ticket.slice(-1) as Kind, base, keys: [key], counters: [], info: "" };
+      const target = { kind: ticket.slice(-1) as Kind, base, keys: encodeArguments([key]), counters: [], info: "" };
       this.#send(at, releaseOp(target, NOBODY, LAST_NUMBER, true));
     }
   }

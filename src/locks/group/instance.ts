@@ -10,6 +10,7 @@ import type {
   InstanceStatus,
   Reply,
   Script,
+  SentArgument,
 } from "../../redis/index.ts";
 
 /** The messages of channels, over a connection of its own. */
@@ -36,8 +37,8 @@ export interface MemberInstance {
   call(name: string, args: readonly Argument[], options?: CallOptions): Promise<Reply>;
   run(
     script: Script,
-    keys: readonly Argument[],
-    args: readonly Argument[],
+    keys: readonly SentArgument[],
+    args: readonly SentArgument[],
     options?: CallOptions,
   ): Promise<Reply>;
   /** `available` or `connections` may have changed; returns how to stop that. */

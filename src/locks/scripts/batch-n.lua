@@ -54,6 +54,14 @@ while at <= last do
     call('DEL', key)
     answers[#answers + 1] = '+'
     at = at + 6
+  elseif op == 'm' then
+    local value, leaseMs = call('GET', key), tonumber(ARGV[at + 3])
+    if not value or sub(value, 1, 36) > sub(ARGV[at + 2], 1, 36) then break end
+    if sub(value, 1, 28) ~= sub(ARGV[at + 2], 1, 28) or leaseMs > leaseMsMax then break end
+    if now > sentAt + ARGV[at + 4] * 1000 or call('PTTL', key) > leaseMs then break end
+    call('SET', key, ARGV[at + 2], 'PX', leaseMs)
+    answers[#answers + 1] = '+'
+    at = at + 7
   else
     break
   end
@@ -251,11 +259,10 @@ end
 
 -- A reader waits for every writer before it; a newcomer for every writer.
 local function writerBefore(queue, base)
-  local blocking = walk(queue, function(ticket)
-    if sub(ticket, 1, 28) == base then return 'nobody' end
-    if sub(ticket, 29) ~= 'r' then return ticket end
+  local found = walk(queue, function(ticket)
+    return (sub(ticket, 1, 28) == base or sub(ticket, 29) ~= 'r') and ticket
   end)
-  return blocking and blocking ~= 'nobody'
+  return found and sub(found, 1, 28) ~= base
 end
 
 -- True when the queue keeps the free key for somebody else.
@@ -283,8 +290,7 @@ local function obstacle(key, base, kind, barge)
     local ends = readUntil(key)
     if ends then return { ms = math.ceil((ends - now) / 1000) } end
   end
-  if isKept(queueOf(key), base, kind, barge) then return { ms = reserveMs, free = true } end
-  return nil
+  return isKept(queueOf(key), base, kind, barge) and { ms = reserveMs, free = true } or nil
 end
 
 -- Files the ticket unless it is there. False when the queue is full.

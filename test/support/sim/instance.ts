@@ -6,8 +6,9 @@
 import { CoterieError, type ErrorCode } from "../../../src/errors.ts";
 import { Histogram } from "../../../src/observe/index.ts";
 import type { MemberInstance } from "../../../src/locks/group/instance.ts";
-import { commandSpec } from "../../../src/redis/index.ts";
-import type { Argument, CallOptions, InstanceStatus, Reply, Script } from "../../../src/redis/index.ts";
+import { commandSpec, Encoded } from "../../../src/redis/index.ts";
+import type { Argument, CallOptions, InstanceStatus, Reply } from "../../../src/redis/index.ts";
+import type { Script, SentArgument } from "../../../src/redis/index.ts";
 import type { Timer } from "../../../src/env/index.ts";
 import { Line, type LinePorts } from "./line.ts";
 import { ErrorReply, type RawReply } from "./lua/engine.ts";
@@ -126,13 +127,13 @@ export class SimInstance implements MemberInstance {
 
   async run(
     script: Script,
-    keys: readonly Argument[],
-    args: readonly Argument[],
+    keys: readonly SentArgument[],
+    args: readonly SentArgument[],
     options: CallOptions = {},
   ): Promise<Reply> {
     const { process, server, settings } = this.#line.ports;
     const deadlineMs = options.deadlineMs ?? settings.deadlineMs;
-    const [keyBytes, argBytes] = [keys.map(bytes), args.map(bytes)];
+    const [keyBytes, argBytes] = [apart(keys).map(bytes), apart(args).map(bytes)];
     const run = (hasSource: boolean) => (): RawReply =>
       server.redis.run(script, keyBytes, argBytes, hasSource);
     const startedAt = process.now();
@@ -273,4 +274,9 @@ export class SimInstance implements MemberInstance {
 function bytes(argument: Argument): string {
   if (typeof argument === "string") return bytesOf(argument);
   return typeof argument === "number" ? String(argument) : Buffer.from(argument).toString("latin1");
+}
+
+/** Each argument by itself, as the server sees it. */
+function apart(args: readonly SentArgument[]): Argument[] {
+  return args.flatMap((arg) => (arg instanceof Encoded ? [...arg.parts] : [arg]));
 }

@@ -65,6 +65,20 @@ describe("an agenda", () => {
     expect(item.calledAt).toHaveLength(1);
   });
 
+  test("lets others have their turn when much is due at once", async () => {
+    const { clock, agenda } = stage();
+    const items = Array.from({ length: 1200 }, () => new Item());
+    const called = (): number => items.filter(({ calledAt }) => calledAt.length > 0).length;
+    const seen: number[] = [];
+    for (const item of items) agenda.set(item, clock.now() + 5);
+    clock.after(5, () => seen.push(called()));
+
+    await clock.advance(5);
+
+    expect(seen).toEqual([500]);
+    expect(called()).toBe(1200);
+  });
+
   test("leaves no timer when it is closed", () => {
     const { clock, agenda } = stage();
     const item = new Item();

@@ -30,9 +30,12 @@ describe("a lease", () => {
     fc.assert(
       fc.property(lease, (leaseMs) => {
         const end = leaseEnd(0, leaseMs);
-        const start = renewalStart(0, leaseMs);
+        const start = renewalStart(0, leaseMs, 0);
+        const spread = renewalStart(0, leaseMs, 1);
         return (
           start === leaseMs / 3 &&
+          spread < start &&
+          spread > leaseMs / 4 &&
           start < lossAt(end, leaseMs) &&
           lossAt(end, leaseMs) < end &&
           renewalRetry(start, leaseMs) > start
@@ -44,7 +47,7 @@ describe("a lease", () => {
   test("leaves room for several tries between the first renewal and its end", () => {
     const leaseMs = 1000;
     let tries = 0;
-    for (let at = renewalStart(0, leaseMs); at < lossAt(leaseEnd(0, leaseMs), leaseMs); tries += 1) {
+    for (let at = renewalStart(0, leaseMs, 0); at < lossAt(leaseEnd(0, leaseMs), leaseMs); tries += 1) {
       at = renewalRetry(at, leaseMs);
     }
 
