@@ -147,11 +147,9 @@ local function first(queue) return walk(queue, itself) end
 
 -- The time, in microseconds, until which somebody reads; nil when nobody does.
 local function readUntil(key)
-  local readers = readersOf(key)
-  local last = call('ZRANGE', readers, -1, -1, 'WITHSCORES')
-  local ends = tonumber(last[2])
-  if ends and ends > now then return ends end
-  if ends then call('DEL', readers, numbersOf(key)) end
+  local ends = tonumber(call('ZRANGE', readersOf(key), -1, -1, 'WITHSCORES')[2])
+  if not ends or ends > now then return ends end
+  call('DEL', readersOf(key), numbersOf(key))
   return nil
 end
 
