@@ -26,9 +26,12 @@ export function readClients(clients: Iterable<Client>): GivenClients {
   const prefixes = new Set(given.map(({ options }) => options.keyPrefix ?? ""));
   if (prefixes.size > 1) throw invalid("Redlock: the clients must all have the same keyPrefix");
   const [keyPrefix = ""] = prefixes;
+  const ids = given.map(idOf);
   const byId = new Map<string, Client>();
-  for (const client of given) {
-    const id = idOf(client);
+  for (const [at, client] of given.entries()) {
+    const ownId = ids[at] as string;
+    const isShared = ids.indexOf(ownId) !== ids.lastIndexOf(ownId);
+    const id = isShared ? `${ownId}${sentinelOf(client)}` : ownId;
     if (byId.has(id)) throw invalid(`Redlock: two of the clients are for the same server, ${id}`);
     byId.set(id, client);
   }
@@ -72,6 +75,13 @@ function idOf({ options }: Client): string {
   if (typeof path === "string") return `${path}${suffix}`;
   if (Array.isArray(sentinels)) return `sentinel:${name ?? "master"}${suffix}`;
   return `${host ?? "localhost"}:${port ?? 6379}${suffix}`;
+}
+
+/** Independent groups of Sentinels often call their primaries by one name: their own addresses differ. */
+function sentinelOf({ options: { sentinels } }: Client): string {
+  if (!Array.isArray(sentinels)) return "";
+  const addresses = sentinels.map(({ host, port }) => `${host ?? "localhost"}:${port ?? 26379}`);
+  return `@${addresses.toSorted()[0] ?? ""}`;
 }
 
 function invalid(message: string): CoterieError {

@@ -1,7 +1,8 @@
-import { Cluster, type Redis } from "ioredis";
+import { Cluster, Redis } from "ioredis";
 import { afterEach, beforeEach, expect, test } from "vitest";
 
-import Redlock from "../../src/redlock/index.ts";
+import { readClients } from "../../src/redlock/clients.ts";
+import Redlock, { ResourceLockedError } from "../../src/redlock/index.ts";
 import { Program } from "../support/program.ts";
 import { outcomeOf, Redlocks, sleep } from "../support/redlocks.ts";
 import { rejection } from "../support/reject.ts";
@@ -126,6 +127,47 @@ test("the clients must be ioredis clients of different servers, one each", async
     expect(error.message).toContain(text);
   }
   expect(new Redlock([first, second, first]).clients).toEqual(new Set([first, second]));
+});
+
+test("independent groups of Sentinels may call their primaries by one name", async () => {
+  const behind = (host: string, ...more: string[]): Redis => {
+    const sentinels = [host, ...more].map((one) => ({ host: one, port: 26_379 }));
+    return new Redis({ sentinels, name: "mymaster", lazyConnect: true });
+  };
+
+  expect([...readClients([behind("s1", "s0")]).byId.keys()]).toEqual(["sentinel:mymaster"]);
+  expect([...readClients([behind("s1", "s0"), behind("s2")]).byId.keys()]).toEqual([
+    "sentinel:mymaster@s0:26379",
+    "sentinel:mymaster@s2:26379",
+  ]);
+  expect(() => readClients([behind("s1", "s2"), behind("s2", "s1")])).toThrow("for the same server");
+});
+
+test("servers that may evict keys are refused with the reason", async () => {
+  for (const server of redis.clients()) await server.config("SET", "maxmemory-policy", "volatile-lru");
+
+  const error = await rejection(() => redis.ours().acquire(["r"], 1000), "INSTANCE_REFUSED");
+
+  expect(error.message).toContain("noeviction");
+});
+
+test("the clients' user needs no more rights than the documents say", async () => {
+  const rights = "~locks:* ~coterie-redlock:* &coterie-redlock:* +@read +@write +@scripting +@pubsub +@connection";
+  const servers = redis.clients();
+  for (const server of servers) {
+    const words = ["SETUSER", "app", "on", ">secret", "resetchannels", ...rights.split(" "), "+info", "+time"];
+    await server.call("ACL", words);
+  }
+  const urls = redis.group.urls.map((url) => url.replace("redis://", "redis://app:secret@"));
+  const [redlock, other] = [redis.ours({}, redis.clients({}, urls)), redis.ours({}, redis.clients({}, urls))];
+
+  const lock = await redlock.acquire(["locks:a", "locks:b"], 1000);
+  const waiting = outcomeOf(other.acquire(["locks:a"], 1000));
+  await sleep(50);
+  await (await lock.extend(1000)).release();
+
+  expect((await waiting).state).toBe("resolved");
+  expect(redis.errors.filter((error) => !(error instanceof ResourceLockedError))).toEqual([]);
 });
 
 test.each([
