@@ -20,8 +20,9 @@ afterEach(() => lockers.closeAll());
 
 async function pair(count: number): Promise<[Locker, Locker]> {
   const urls = redis.urls.slice(0, count);
-  const name = lockers.newName();
-  return [await lockers.open(urls, { name }), await lockers.open(urls, { name })];
+  // A turn is kept for long enough that a busy machine changes no order.
+  const options = { name: lockers.newName(), reserveMs: 500 };
+  return [await lockers.open(urls, options), await lockers.open(urls, options)];
 }
 
 describe.each([1, 2, 3, 5])("with %d instances", (count) => {
@@ -401,8 +402,8 @@ describe("looking at locks", () => {
       pid: process.pid,
       traceparent,
       waiters: 1,
-      fencingTokenMax: lock.fencingToken,
     });
+    expect(info.fencingTokenMax).toBeGreaterThanOrEqual(lock.fencingToken);
     expect(Math.abs(clock.wallNow() - info.acquiredAt!)).toBeLessThan(5000);
     expect(info.remainingMs).toBeGreaterThan(4000);
   });

@@ -206,9 +206,7 @@ local function serveReaders(key, queue)
 end
 
 -- True when \`ticket\`, which waits for \`key\` among others, could have it now.
-local function isFor(key, ticket)
-  return not valueOf(key) and not readUntil(key) and first(queueOf(key)) == ticket
-end
+local function isFor(key, ticket) return not valueOf(key) and first(queueOf(key)) == ticket end
 
 -- The keys that the ticket wants; nil when it is gone and could not be served.
 local function wantedBy(ticket, key)
@@ -260,10 +258,12 @@ local function serve(key)
   end
 end
 
--- A reader waits for every writer before it; a newcomer for every writer.
+-- A reader waits for every writer before it, if that still listens; a newcomer for every writer.
 local function writerBefore(queue, base)
   local found = walk(queue, function(ticket)
-    return (sub(ticket, 1, 28) == base or sub(ticket, 29) ~= 'r') and ticket
+    if sub(ticket, 1, 28) == base then return ticket end
+    local channel = prefix .. ':wake:' .. sub(ticket, 1, 16)
+    return sub(ticket, 29) ~= 'r' and call('PUBSUB', 'NUMSUB', channel)[2] > 0 and ticket
   end)
   return found and sub(found, 1, 28) ~= base
 end
