@@ -1,39 +1,413 @@
 import { Redis } from "ioredis";
-import { afterEach, beforeEach, expect, test } from "vitest";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
 
 import { systemEnv } from "../../src/env/index.ts";
-import { type RedisGroup, startRedis } from "../../src/testing/index.ts";
-import { OpenGroups, statesOf } from "../support/lock-groups.ts";
+import { encodeBoot, parseBoot } from "../../src/locks/group/boot.ts";
+import { type RedisGroup, type RedisInstanceHandle, startRedis } from "../../src/testing/index.ts";
+import { freePorts } from "../support/free-ports.ts";
+import { heardOn, memberOf, OpenGroups, statesOf, untilStates } from "../support/lock-groups.ts";
+import { rejection } from "../support/reject.ts";
+import { until } from "../support/until.ts";
 
 let redis: RedisGroup;
+let servers: readonly RedisInstanceHandle[];
+let admins: Redis[];
 const opened = new OpenGroups();
-const admins: Redis[] = [];
 
 beforeEach(async () => {
   redis = await startRedis({ count: 3 });
-  for (const url of redis.urls) {
-    const admin = new Redis(url);
-    admin.on("error", () => {});
-    admins.push(admin);
-  }
+  servers = redis.instances;
+  admins = redis.urls.map((url) => new Redis(url));
+  for (const admin of admins) admin.on("error", () => {});
 });
 afterEach(async () => {
   opened.destroyAll();
-  for (const admin of admins.splice(0)) admin.disconnect();
+  for (const admin of admins) admin.disconnect();
   await redis.stop();
 });
 
-test("a new group votes as soon as it is opened", async () => {
-  const group = await opened.open(redis.urls);
+async function recordOf(at: number) {
+  return parseBoot((await admins[at]!.get("t:boot"))!)!;
+}
 
-  expect(statesOf(group)).toBe("member member member");
-  expect([group.quorum, group.members.map(({ id, at }) => `${id}${at}`)]).toEqual([2, ["a0", "b1", "c2"]]);
-  for (const [at, member] of group.members.entries()) {
-    expect(member.refusal()).toBeUndefined();
-    expect(member.boot).toBe(await admins[at]!.get("t:boot"));
-    const now = systemEnv.clock.now();
-    const wallUs = systemEnv.clock.wallNow() * 1000;
-    expect(member.serverTime(now)).toBeLessThanOrEqual(member.serverTimeGuess(now));
-    expect(Math.abs(member.serverTimeGuess(now) - wallUs)).toBeLessThan(100_000);
+describe("a new group", () => {
+  test("votes as soon as it is opened", async () => {
+    const group = await opened.open(redis.urls);
+
+    expect(statesOf(group)).toBe("member member member");
+    expect([group.quorum, group.members.map(({ id, at }) => `${id}${at}`)]).toEqual([2, ["a0", "b1", "c2"]]);
+    for (const [at, member] of group.members.entries()) {
+      expect(member.refusal()).toBeUndefined();
+      expect(member.boot).toBe(await admins[at]!.get("t:boot"));
+      const now = systemEnv.clock.now();
+      const wallUs = systemEnv.clock.wallNow() * 1000;
+      expect(member.serverTime(now)).toBeLessThanOrEqual(member.serverTimeGuess(now));
+      expect(Math.abs(member.serverTimeGuess(now) - wallUs)).toBeLessThan(100_000);
+    }
+  });
+
+  test("is the same for processes that open it at the same moment", async () => {
+    const groups = await Promise.all(Array.from({ length: 6 }, () => opened.open(redis.urls)));
+    const records = await Promise.all([0, 1, 2].map((at) => admins[at]!.get("t:boot")));
+
+    for (const group of groups) {
+      await untilStates(group, "member member member", 1000);
+      expect(group.members.map(({ boot }) => boot)).toEqual(records);
+    }
+  });
+
+  test("describes itself on each instance, and each notes who the others are", async () => {
+    const group = await opened.open(redis.urls);
+    const known = (): Promise<string[]> => admins[2]!.hkeys("t:known");
+    const runIds = group.status().members.map(({ runId }) => runId);
+    while ((await known()).length < 2) await systemEnv.clock.sleep(5);
+
+    expect(JSON.parse((await admins[0]!.get("t:group"))!)).toEqual({ ids: ["a", "b", "c"], leaseMsMax: 300 });
+    expect((await admins[2]!.hget("t:known", "a"))?.split(" ")[0]).toBe(runIds[0]);
+    expect(await admins[2]!.pttl("t:boot")).toBe(-1);
+    expect(await admins[2]!.pttl("t:known")).toBe(-1);
+  });
+
+  test("votes with a quorum of its instances, and takes in the last one when it comes", async () => {
+    await servers[2]!.kill();
+    const group = await opened.open(redis.urls);
+
+    expect(statesOf(group)).toBe("member member connecting");
+    expect(memberOf(group, "c").refusal()?.code).toBe("UNREACHABLE");
+    await servers[2]!.restart();
+    await untilStates(group, "member member member");
+  });
+
+  test("does not vote while only a minority can be asked", async () => {
+    await Promise.all([servers[1]!.kill(), servers[2]!.kill()]);
+    const group = await opened.open(redis.urls);
+
+    expect(statesOf(group)).toBe("abstaining connecting connecting");
+    expect(memberOf(group, "a").refusal()?.message).toContain("too few other instances can say whether");
+    await servers[1]!.restart();
+    await untilStates(group, "member member connecting");
+  });
+
+  test("of one instance votes at once", async () => {
+    const group = await opened.open(redis.urls.slice(0, 1));
+
+    expect([group.quorum, statesOf(group)]).toEqual([1, "member"]);
+  });
+
+  test("of none that can be reached is not opened", async () => {
+    await Promise.all(servers.map((server) => server.kill()));
+    const group = opened.create(redis.urls);
+
+    const error = await rejection(() => group.open(), "UNREACHABLE");
+
+    expect(error.message).toContain("no instance of the lock group can be reached");
+  });
+});
+
+describe("a new group in production", () => {
+  test("waits as long as a lease, says so once with the option's name, and then votes", async () => {
+    const states: string[] = [];
+    const waits = await heardOn("coterie:lock:abstaining", async () => {
+      const group = await opened.open(redis.urls, { assumeNew: false });
+      states.push(statesOf(group));
+      const error = memberOf(group, "a").refusal()!;
+      const { waitMs, retryAfterMs } = error.details as { waitMs: number; retryAfterMs: number };
+      expect(error.code).toBe("ABSTAINING");
+      expect(error.retryable).toBe(true);
+      expect([waitMs > 100 && waitMs <= 305, retryAfterMs]).toEqual([true, waitMs]);
+      await untilStates(group, "member member member");
+    });
+
+    expect(states).toEqual(["abstaining abstaining abstaining"]);
+    expect(waits).toEqual([
+      {
+        group: "t",
+        instances: ["a", "b", "c"],
+        waitMs: 305,
+        reason: "no instance of the group may vote yet: it is new, or all of them lost their data",
+        option: "assumeNew",
+      },
+    ]);
+  });
+
+  test("is agreed on by processes that open it at the same moment", async () => {
+    const groups = await Promise.all(
+      Array.from({ length: 4 }, () => opened.open(redis.urls, { assumeNew: false })),
+    );
+
+    for (const group of groups) await untilStates(group, "member member member");
+    const records = await Promise.all([0, 1, 2].map((at) => admins[at]!.get("t:boot")));
+    for (const group of groups) expect(group.members.map(({ boot }) => boot)).toEqual(records);
+  });
+
+  test("starts its fencing tokens ahead of what any clock allowed", async () => {
+    const lost = await heardOn("coterie:lock:data-loss", async () => {
+      const group = await opened.open(redis.urls, { assumeNew: false });
+      await untilStates(group, "member member member");
+    });
+    const aheadUs = (systemEnv.clock.wallNow() + 1_199_000) * 1000;
+
+    expect(lost.flatMap(({ instances }) => instances).toSorted()).toEqual(["a", "b", "c"]);
+    for (const admin of admins) {
+      const counters = Object.values(await admin.hgetall("t:counters")).map(Number);
+      expect(counters).toHaveLength(1024);
+      expect(Math.min(...counters)).toBeGreaterThan(aheadUs);
+      expect(await admin.pttl("t:counters")).toBe(-1);
+    }
+  });
+});
+
+describe("an instance that was emptied", () => {
+  test("abstains until old leases are over, and has the counters of the others when it votes again", async () => {
+    const group = await opened.open(redis.urls);
+    const highest = String(2 ** 53 - 1);
+    await admins[0]!.hset("t:counters", "7", "700", "8", "801", "1023", highest);
+    await admins[1]!.hset("t:counters", "7", "701", "8", "800");
+
+    const restartedAt = systemEnv.clock.now();
+    await servers[2]!.restart({ wipe: true });
+    await untilStates(group, "member member abstaining");
+    const readmittedAfterMs = async (): Promise<number> => {
+      await untilStates(group, "member member member");
+      return systemEnv.clock.now() - restartedAt;
+    };
+
+    expect(await readmittedAfterMs()).toBeGreaterThan(305);
+    expect(await admins[2]!.hgetall("t:counters")).toEqual({ 7: "701", 8: "801", 1023: highest });
+    expect((await recordOf(2)).runId).toBe(memberOf(group, "c").status().runId);
+    expect(Object.keys(await admins[2]!.hgetall("t:known"))).toEqual(expect.arrayContaining(["a", "b"]));
+  });
+
+  test("is noticed without a reconnect, as after FLUSHALL", async () => {
+    const group = await opened.open(redis.urls);
+    const { runId } = memberOf(group, "b").status();
+
+    await admins[1]!.flushall();
+    const why = (): string => memberOf(group, "b").refusal()?.message ?? "";
+    await until("it is noticed", () => why().includes("others know it: it was emptied"));
+    await untilStates(group, "member member member");
+
+    expect(memberOf(group, "b").status().runId).toBe(runId);
+    expect(memberOf(group, "b").instance.connections).toBe(1);
+  });
+
+  test("is known as such by a process that starts afterwards", async () => {
+    const first = await opened.open(redis.urls);
+    await until("c knows", () => statesOf(first) === "member member member");
+    while ((await admins[1]!.hexists("t:known", "c")) === 0) await systemEnv.clock.sleep(5);
+    first.destroy();
+    await servers[2]!.restart({ wipe: true });
+
+    const second = await opened.open(redis.urls);
+
+    expect(statesOf(second)).toBe("member member abstaining");
+    await untilStates(second, "member member member");
+  });
+
+  test("waits for the others' counters while they cannot be reached, and says for whose", async () => {
+    const group = await opened.open(redis.urls);
+    await servers[0]!.kill();
+    await servers[2]!.restart({ wipe: true });
+    await untilStates(group, "unreachable member abstaining");
+    const why = (): string => memberOf(group, "c").refusal()?.message ?? "";
+
+    await until("its wait is over", () => why().includes("needs the counters"));
+    await systemEnv.clock.sleep(200);
+
+    expect(statesOf(group)).toBe("unreachable member abstaining");
+    expect(why()).toContain('needs the counters of 2 members, and waits for "a"');
+  });
+
+  test("goes on without those that the operator declares gone", async () => {
+    const group = await opened.open(redis.urls);
+    await admins[1]!.hset("t:counters", "7", "700");
+    await servers[0]!.kill();
+    await servers[2]!.restart({ wipe: true });
+    await untilStates(group, "unreachable member abstaining");
+
+    const lost = await heardOn("coterie:lock:data-loss", async () => {
+      group.seedWithout(["a"]);
+      await untilStates(group, "unreachable member member");
+    });
+
+    expect(lost).toEqual([{ group: "t", instances: ["c"] }]);
+    const leastUs = (systemEnv.clock.wallNow() + 1_190_000) * 1000;
+    for (const at of [1, 2]) {
+      expect(Number(await admins[at]!.hget("t:counters", "7"))).toBeGreaterThan(leastUs);
+    }
+    await rejection(() => group.seedWithout(["z"]), "INVALID_ARGUMENT");
+  });
+
+  test("that comes back with others that were emptied too is helped by whoever is left", async () => {
+    const group = await opened.open(redis.urls);
+    const far = (systemEnv.clock.wallNow() + 86_400_000) * 1000;
+    await admins[0]!.hset("t:counters", "7", String(far));
+
+    const lost = await heardOn("coterie:lock:data-loss", async () => {
+      await Promise.all([servers[1]!.restart({ wipe: true }), servers[2]!.restart({ wipe: true })]);
+      await untilStates(group, "member abstaining abstaining");
+      await untilStates(group, "member member member");
+    });
+
+    expect(lost.flatMap(({ instances }) => instances).toSorted()).toEqual(["b", "c"]);
+    for (const admin of admins) {
+      expect(await admin.hget("t:counters", "7")).toBe(String(far));
+      expect(Number(await admin.hget("t:counters", "8"))).toBeGreaterThan(far - 86_400_000_000);
+    }
+  });
+
+  test("is let in again by a process that only comes later", async () => {
+    const first = await opened.open(redis.urls);
+    await servers[2]!.restart({ wipe: true });
+    await untilStates(first, "member member abstaining");
+    first.destroy();
+
+    const second = await opened.open(redis.urls);
+
+    expect(statesOf(second)).toBe("member member abstaining");
+    await untilStates(second, "member member member");
+  });
+
+  test("is seeded by none that was emptied meanwhile", async () => {
+    const group = await opened.open(redis.urls);
+    await admins[0]!.hset("t:counters", "7", "700");
+    await servers[2]!.restart({ wipe: true });
+    await untilStates(group, "member member abstaining");
+
+    await admins[0]!.flushall();
+    await untilStates(group, "member member member");
+
+    // One that knew and one that did not are too few: both start where no token has been.
+    expect(Number(await admins[2]!.hget("t:counters", "7"))).toBeGreaterThan(1e15);
+  });
+});
+
+describe("an instance that comes back with its data", () => {
+  test("abstains all the same", async () => {
+    const group = await opened.open(redis.urls);
+    await admins[1]!.config("SET", "save", "3600 1");
+    await admins[1]!.hset("t:counters", "7", "700");
+    await admins[1]!.save();
+    await admins[0]!.hset("t:counters", "7", "750");
+    const before = await recordOf(1);
+
+    await servers[1]!.restart();
+    await untilStates(group, "member abstaining member");
+    const waiting = await recordOf(1);
+    await untilStates(group, "member member member");
+    const after = await recordOf(1);
+
+    expect([before.state, waiting.state, after.state]).toEqual(["member", "abstaining", "member"]);
+    expect(new Set([before.nonce, waiting.nonce, after.nonce]).size).toBe(3);
+    expect([before.runId === waiting.runId, waiting.runId === after.runId]).toEqual([false, true]);
+    expect(await admins[1]!.hget("t:counters", "7")).toBe("750");
+  });
+
+  test("begins its wait anew when it restarts during it", async () => {
+    const group = await opened.open(redis.urls);
+    for (const name of ["save", "appendonly"]) {
+      await admins[1]!.config("SET", name, name === "save" ? "3600 1" : "yes");
+    }
+    await servers[1]!.restart({ wipe: true });
+    await untilStates(group, "member abstaining member");
+    const { nonce } = await recordOf(1);
+    await admins[1]!.save();
+
+    const restartedAt = systemEnv.clock.now();
+    await servers[1]!.restart();
+    await untilStates(group, "member abstaining member");
+    const again = await recordOf(1);
+    await untilStates(group, "member member member");
+
+    expect(again.nonce).not.toBe(nonce);
+    expect(systemEnv.clock.now() - restartedAt).toBeGreaterThan(305);
+  });
+});
+
+describe("a connection that is made again", () => {
+  test("to the same run of the server costs no wait, and nothing is sent before it was looked at", async () => {
+    const group = await opened.open(redis.urls);
+    const member = memberOf(group, "a");
+    const { boot } = member;
+    const seen: (string | undefined)[] = [];
+    member.onChange(() => seen.push(member.instance.available ? member.boot : "away"));
+
+    await admins[0]!.call("client", "kill", "type", "normal", "skipme", "yes");
+    await until("it is connected anew", () => member.instance.connections === 2);
+    const bootThen = member.boot;
+    await untilStates(group, "member member member");
+
+    expect(bootThen).toBeUndefined();
+    expect(member.boot).toBe(boot);
+    expect(seen.filter((one) => one !== "away" && one !== undefined)).toContain(boot);
+  });
+
+  test("to a paused server is tried again until it wakes up", async () => {
+    const group = await opened.open(redis.urls);
+    await servers[0]!.pause();
+    await untilStates(group, "unreachable member member");
+    await systemEnv.clock.sleep(400);
+    await servers[0]!.resume();
+    await untilStates(group, "member member member");
+
+    expect(memberOf(group, "a").refusal()).toBeUndefined();
+  });
+});
+
+test("a record that another process changed is looked at when a script says so", async () => {
+  const group = await opened.open(redis.urls, { leaseMsMax: 60_000 });
+  const member = memberOf(group, "a");
+  const record = await recordOf(0);
+  const changes: boolean[] = [];
+  member.onChange(() => changes.push(member.boot !== undefined));
+
+  const changed = encodeBoot({ ...record, nonce: "0123456789abcdef" });
+  await admins[0]!.set("t:boot", changed);
+  member.doubt();
+  const bootInDoubt = member.boot;
+  await until("it was looked at", () => member.boot !== undefined);
+
+  expect(bootInDoubt).toBeUndefined();
+  expect(member.boot).toBe(changed);
+  expect(changes).toEqual([false, true]);
+});
+
+test("a group that is closed leaves nothing running, and sends nothing", async () => {
+  const group = await opened.open(redis.urls);
+  const [member] = group.members;
+
+  await group.close();
+  member!.doubt();
+  await systemEnv.clock.sleep(250);
+
+  expect(group.members.map(({ boot }) => boot)).toEqual([undefined, undefined, undefined]);
+  expect(member!.refusal()?.code).toBe("CLOSED");
+  for (const admin of admins) {
+    const clients = String(await admin.client("LIST"));
+    expect(clients.trim().split("\n")).toHaveLength(1);
   }
+});
+
+test("opening can be aborted", async () => {
+  await servers[0]!.pause();
+  const group = opened.create(redis.urls);
+
+  const error = await rejection(() => group.open(AbortSignal.timeout(50)), "ABORTED");
+
+  expect(error.retryable).toBe(true);
+});
+
+test("a group whose members never were its own is refused", async () => {
+  const [port = 0] = await freePorts(1);
+  const url = `redis://127.0.0.1:${port}`;
+  const bad: [string, () => unknown][] = [
+    ["none", () => opened.create([])],
+    ["an id twice", () => opened.create([url, url], { ids: ["a", "a"] })],
+    ["half a character", () => opened.create([url], { ids: ["a\ud800"] })],
+    ["a stranger as durable", () => opened.create([url], { durable: ["z"] })],
+  ];
+
+  for (const [, create] of bad) await rejection(create, "INVALID_OPTION");
+
+  expect(bad).toHaveLength(4);
 });

@@ -160,11 +160,12 @@ export function mismatch({ id, text, record, registered, given, digest }: Mismat
   );
 }
 
-/** The text itself where it is no encoding: then encoding it again gives another text, and nobody is fooled. */
+/** The text itself where it is no encoding: then encoding it again gives another text, and fools nobody. */
 function decodeId(text: string): string {
   try {
     return decodeURIComponent(text);
   } catch (error) {
-    return error instanceof URIError ? text : "";
+    if (error instanceof URIError) return text;
+    throw error;
   }
 }

@@ -130,9 +130,10 @@ export class Member {
     return false;
   }
 
-  /** A script found another record than ours: nothing is sent before we have looked again. */
+  /** A script found another record than ours, or no primary: nothing is sent before we have looked again. */
   doubt(): void {
     this.#boot = undefined;
+    this.#factsAt = Number.NEGATIVE_INFINITY;
     this.#tell();
     this.examine();
   }
@@ -486,7 +487,9 @@ export class Member {
 
   #reasonInWords(): string {
     const isSuspect = this.#suspectUnder !== undefined;
-    const why = this.#why ?? (isSuspect ? "its clock seems to have leapt" : "it may have forgotten locks");
+    const unsaid = isSuspect ? "its clock seems to have leapt" : "it may have forgotten locks";
+    const isBlank = this.#verdict?.is === "absent" || this.#verdict?.is === "new";
+    const why = this.#why ?? (isBlank ? "it is new, or was emptied; the others are being asked" : unsaid);
     const leftMs = this.waitLeftMs;
     return leftMs > 0 ? `${why}; old leases are over in ${leftMs} ms` : why;
   }
