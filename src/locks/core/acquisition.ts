@@ -43,6 +43,7 @@ type Phase = "asking" | "waiting" | "raising" | "acquired" | "failed";
 const NEVER = Number.POSITIVE_INFINITY;
 /** How long until an instance that could not be asked is tried again. */
 const RETRY_MS = 250;
+const SPLIT_MS_MAX = 1000;
 /** Tickets are filed again on the same instants for all that wait, so that they leave together. */
 const LOOK_STEP_MS = 20;
 
@@ -67,6 +68,8 @@ export class Acquisition implements OpSink, AgendaItem {
   #roundOp: Op | undefined;
   #proposal = 0;
   #splitAt = NEVER;
+  /** Doubles with each look that found us first, and changed nothing. */
+  #splitMs: number;
   #graceAt = NEVER;
   #raiseTo = 0;
 
@@ -74,6 +77,7 @@ export class Acquisition implements OpSink, AgendaItem {
     this.plan = plan;
     this.#port = port;
     this.#ticketTime = plan.ticketTime ?? 0;
+    this.#splitMs = plan.splitMs;
     this.ballots = plan.instances.map(newBallot);
   }
 
@@ -202,6 +206,7 @@ export class Acquisition implements OpSink, AgendaItem {
   #newRound(): Op {
     const { target, leaseMs, deadlineMs, waitMs, fair } = this.plan;
     this.number += 1;
+    this.#splitMs = this.plan.splitMs;
     this.#proposal = this.#port.propose(target.counters);
     if (waitMs > 0 && this.#ticketTime === 0) this.#ticketTime = this.#port.ticketTime();
     return acquireOp(target, this, {
@@ -301,7 +306,7 @@ export class Acquisition implements OpSink, AgendaItem {
     if (this.#isTooFew() && this.#graceAt === NEVER && !this.#mayWaitForMembers()) {
       this.#graceAt = this.#port.now() + this.plan.deadlineMs;
     }
-    if (this.#splitAt === NEVER && this.#holds() > 0) this.#splitAt = this.#port.now() + this.plan.splitMs;
+    if (this.#splitAt === NEVER && this.#holds() > 0) this.#splitAt = this.#port.now() + this.#splitMs;
     this.#reschedule();
   }
 
@@ -394,6 +399,7 @@ export class Acquisition implements OpSink, AgendaItem {
 
   #giveBack(): void {
     this.#splitAt = NEVER;
+    this.#splitMs = Math.min(SPLIT_MS_MAX, this.#splitMs * 2);
     this.#roundOp = undefined;
     const op = giveBackOp(this.plan.target, this, this.number, this.#ticketTime);
     this.ballots.forEach((ballot, at) => {

@@ -102,7 +102,7 @@ export class Engine {
     this.#steady = new SteadyClock(env.clock);
     this.#agenda = new Agenda(env.timers, () => this.#steady.look());
     const exchange = { ...settings, prefix: settings.name, clientId: this.#clientId };
-    this.exchanges = group.members.map((member) => new Exchange(member, exchange, env.clock, this.#steady));
+    this.exchanges = group.members.map((member) => new Exchange(member, exchange, env, this.#steady));
     const send = (at: number, op: Op): void => (this.exchanges[at] as Exchange).send(op);
     this.#waiting = new Waiting(group.members, `${settings.name}:wake:${this.#clientId}`, send);
     this.#fence = new Fence(env.clock);
@@ -179,12 +179,14 @@ export class Engine {
   async drain(): Promise<void> {
     this.#stop();
     await Promise.all([...this.#holds.keys()].map((hold) => hold.release()));
+    await Promise.all(this.exchanges.map((exchange) => exchange.whenIdle()));
   }
 
   /** What is still held here counts as lost; on the instances it ends with its lease. */
   destroy(): void {
     this.#stop();
     for (const hold of [...this.#holds.keys()]) hold.abandon();
+    for (const exchange of this.exchanges) exchange.close();
     this.#agenda.close();
   }
 

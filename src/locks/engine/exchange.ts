@@ -10,7 +10,7 @@ import type { SteadyClock } from "../core/steady-clock.ts";
 import type { Op, OpSink } from "../core/ops.ts";
 import { CoterieError } from "../../errors.ts";
 import { invariant } from "../../invariant.ts";
-import type { Clock } from "../../env/index.ts";
+import type { Clock, Env, Timer, Timers } from "../../env/index.ts";
 import { type Encoded, encodeArguments, type SentArgument } from "../../redis/index.ts";
 import type { Member } from "../group/index.ts";
 import { BATCH } from "../scripts/index.ts";
@@ -35,6 +35,8 @@ const OPS_PER_CALL_MAX = 128;
  * fills a call: then many callers share a few calls, and one alone does not wait.
  */
 const CALLS_IN_FLIGHT = 2;
+/** Nor does it wait for longer than this: the instance is slow or silent, and others must not pay for it. */
+const HELD_BACK_MS_MAX = 10;
 /** More releases than these are not owed: the rest ends with its lease. */
 const OWED_MAX = 100_000;
 
@@ -42,19 +44,23 @@ export class Exchange {
   readonly #member: Member;
   readonly #settings: ExchangeSettings;
   readonly #clock: Clock;
+  readonly #timers: Timers;
   readonly #steady: SteadyClock;
   readonly #constants: Encoded;
   readonly #ownKeys: Encoded;
   #ops: Op[] = [];
   #isScheduled = false;
   #inFlight = 0;
+  #heldBack: Timer | undefined;
+  #idlers: (() => void)[] = [];
   /** Releases that the instance has not confirmed; the oldest first. */
   readonly #owed = new Set<OwedOp>();
 
-  constructor(member: Member, settings: ExchangeSettings, clock: Clock, steady: SteadyClock) {
+  constructor(member: Member, settings: ExchangeSettings, env: Env, steady: SteadyClock) {
+    this.#timers = env.timers;
     this.#member = member;
     this.#settings = settings;
-    this.#clock = clock;
+    this.#clock = env.clock;
     this.#steady = steady;
     const { prefix, clientId, reserveMs, ticketMs, tokenSkewMaxMs, bargeMaxMs, waitersMax } = settings;
     const numbers = [reserveMs, ticketMs, tokenSkewMaxMs * 1000, bargeMaxMs, waitersMax];
@@ -65,6 +71,17 @@ export class Exchange {
 
   get owed(): number {
     return this.#owed.size;
+  }
+
+  /** Once everything that was sent is answered or has failed. */
+  whenIdle(): Promise<void> {
+    if (this.#ops.length === 0 && this.#inFlight === 0) return Promise.resolve();
+    return new Promise((resolve) => this.#idlers.push(resolve));
+  }
+
+  close(): void {
+    this.#heldBack?.cancel();
+    this.#callNow();
   }
 
   /** The op's sink hears of it after this turn. */
@@ -83,17 +100,30 @@ export class Exchange {
   readonly #flush = (): void => {
     this.#isScheduled = false;
     while (this.#ops.length >= OPS_PER_CALL_MAX) void this.#call(this.#ops.splice(0, OPS_PER_CALL_MAX));
-    if (this.#ops.length === 0 || this.#inFlight >= CALLS_IN_FLIGHT) return;
+    if (this.#ops.length === 0) return;
+    if (this.#inFlight >= CALLS_IN_FLIGHT) this.#holdBack();
+    else this.#callNow();
+  };
+
+  #callNow(): void {
     const ops = this.#ops;
     this.#ops = [];
-    void this.#call(ops);
-  };
+    if (ops.length > 0) void this.#call(ops);
+  }
+
+  #holdBack(): void {
+    this.#heldBack ??= this.#timers.after(HELD_BACK_MS_MAX, () => {
+      this.#heldBack = undefined;
+      this.#callNow();
+    });
+  }
 
   async #call(ops: readonly Op[]): Promise<void> {
     this.#inFlight += 1;
     await this.#ask(ops);
     this.#inFlight -= 1;
     if (this.#ops.length > 0) this.#schedule();
+    else if (this.#inFlight === 0) for (const resolve of this.#idlers.splice(0)) resolve();
   }
 
   async #ask(ops: readonly Op[]): Promise<void> {

@@ -168,7 +168,6 @@ export class Hold implements OpSink, AgendaItem {
       round.confirmed += 1;
       if (ballot !== undefined) {
         ballot.vote = "granted";
-        ballot.isTouched = true;
         ballot.grant = { sentAt: round.sentAt, stored: undefined, counter: this.fencingToken };
       }
       if (round.confirmed === this.acquisition.plan.quorum) return this.#onConfirmed(round);
@@ -213,7 +212,10 @@ export class Hold implements OpSink, AgendaItem {
     const join = renewOp(target, this, { number, leaseMs, deadlineMs, mayTake: true });
     const asked = new Set(acquisition.ballots.keys());
     this.#round = { sentAt: now, leaseMs, number, join, extend, asked, confirmed: 0, refused: 0 };
-    acquisition.ballots.forEach(({ grant }, at) => this.#port.send(at, grant === undefined ? join : extend));
+    acquisition.ballots.forEach((ballot, at) => {
+      ballot.isTouched = true;
+      this.#port.send(at, ballot.grant === undefined ? join : extend);
+    });
     this.#port.agenda.set(this, lossAt(this.#endsAt, this.#leaseMs));
   }
 
