@@ -88,7 +88,8 @@ export class Admission {
       return undefined;
     }
     const record = member.nextRecord("member");
-    await noteOn(sources, new Map([[member.id, knownValue(record)]]));
+    const noted = await noteOn(sources, new Map([[member.id, knownValue(record)]]));
+    if (noted + 1 < this.#quorum) return undefined;
     return own.link.readmit(own.text, { next: encodeBoot(record), ...merge(sources) });
   }
 
@@ -108,12 +109,11 @@ export class Admission {
     // Whoever is over almost at the same time is rescued at the same time.
     const isSoon = ({ waitLeftMs }: Member): boolean => waitLeftMs > 0 && waitLeftMs <= leaseMsMax / 10;
     if (waiting.some(({ member }) => isSoon(member))) return;
+    // Decided before anything is read: what is read during a wait may be raised before it is over.
+    const over = new Set(waiting.filter(({ member }) => member.waitLeftMs === 0).map(({ text }) => text));
     const sources = await readSources(present);
     const ready = sources.filter(
-      ({ member, record }) =>
-        record.state === "abstaining" &&
-        member.waitLeftMs === 0 &&
-        sources.every(({ known }) => isSettled(known, member.id)),
+      ({ member, text }) => over.has(text) && sources.every(({ known }) => isSettled(known, member.id)),
     );
     if (ready.length === 0 || sources.length < this.#quorum) return;
     const raising = { ...merge(sources), aheadUs: 2 * tokenSkewMaxMs * 1000 };

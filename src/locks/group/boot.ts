@@ -132,6 +132,18 @@ export class Quarantine {
   }
 }
 
+const REASONS: Readonly<Partial<Record<BootVerdict["is"], string>>> = {
+  absent: "it is new, or was emptied; the others are being asked",
+  new: "it is new, or was emptied; the others are being asked",
+  restarted: "it restarted, and may have forgotten locks",
+  leapt: "its clock leapt",
+};
+
+/** Why an instance does not vote, in the words that are used where nobody knows better. */
+export function reasonFor(verdict: BootVerdict["is"] = "abstaining"): string {
+  return REASONS[verdict] ?? "it may have forgotten locks";
+}
+
 export interface Mismatch {
   readonly id: string;
   readonly text: string | null;

@@ -109,7 +109,7 @@ const LUA_FIXED: Readonly<Record<string, Readonly<Record<string, number>>>> = {
 const LUA_UNFIXED: ReadonlySet<string> = new Set(["redis 7.0"]);
 
 /** What an operator wants to know, and what is no reason to refuse. */
-export function warningsOf(facts: Facts): string[] {
+export function warningsOf(facts: Facts, isDeclaredDurable = false, isDurable = false): string[] {
   const warnings: string[] = [];
   const [name = "", version = ""] = facts.product.split(" ");
   const [major, minor, patch] = version.split(".");
@@ -124,6 +124,12 @@ export function warningsOf(facts: Facts): string[] {
   if (facts.replicas > 0) {
     warnings.push(
       "it has replicas: one that is promoted in its place counts as wiped and abstains at first",
+    );
+  }
+  if (isDeclaredDurable && !isDurable) {
+    warnings.push(
+      "it was declared durable and is not: that takes appendonly yes, appendfsync always, " +
+        "no-appendfsync-on-rewrite no, no replica, and the right to read these settings",
     );
   }
   return warnings;

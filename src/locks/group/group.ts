@@ -167,7 +167,8 @@ export class LockGroup implements MemberHost {
       this.#seen[at] = seen;
       for (const other of this.members) {
         const waits = other.verdict === "new" || (other.verdict === "abstaining" && other.waitLeftMs === 0);
-        if (other.at !== at && (waits || other.runId === runId)) other.examine();
+        const isTwin = runId !== undefined && other.runId === runId;
+        if (other.at !== at && (waits || isTwin)) other.examine();
       }
     }
     for (const member of this.members) void this.#tellOfOthers(member);

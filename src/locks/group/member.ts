@@ -18,6 +18,7 @@ import {
   judgeBoot,
   mismatch,
   Quarantine,
+  reasonFor,
 } from "./boot.ts";
 import { type Facts, refused, unfit, unsettled, warningsOf } from "./facts.ts";
 import type { MemberHost } from "./host.ts";
@@ -96,7 +97,7 @@ export class Member {
     if (ofInstance !== undefined) return ofInstance;
     if (this.boot !== undefined) return undefined;
     if (this.#refused !== undefined) return this.#refused;
-    if (this.link === undefined) return unsettled(this.id, this.#lastError);
+    if (this.#state() === "connecting") return unsettled(this.id, this.#lastError);
     const retryAfterMs = Math.max(this.waitLeftMs, 1);
     const why = this.#reasonInWords();
     return new CoterieError("ABSTAINING", `instance "${this.id}" abstains: ${why}`, {
@@ -163,7 +164,7 @@ export class Member {
         : undefined,
       leaps: this.#leaps,
       durable: this.record?.durable ?? false,
-      warnings: facts === undefined ? [] : warningsOf(facts),
+      warnings: facts === undefined ? [] : warningsOf(facts, this.#isDeclaredDurable(), this.record?.durable),
     };
   }
 
@@ -363,10 +364,10 @@ export class Member {
 
   async #afterRestart(link: Link, record: BootRecord): Promise<Swap> {
     const wasDurable = record.state === "member" && record.durable && this.#isDeclaredDurable();
-    const keeps = wasDurable && (await this.#isDurable(link));
+    const keeps = wasDurable && (await this.#isDurable(link)) === true;
     return keeps
       ? this.#swap(link, "member", undefined, { durable: true, nonce: record.nonce })
-      : this.#swap(link, "abstaining", "it restarted, and may have forgotten locks");
+      : this.#swap(link, "abstaining", reasonFor("restarted"));
   }
 
   async #keep(link: Link, record: BootRecord): Promise<Swap | undefined> {
@@ -375,10 +376,10 @@ export class Member {
       this.#replicaUnder = undefined;
       return this.#swap(link, "abstaining", "it was a replica meanwhile, and may have forgotten locks");
     }
-    if (this.#isAccused) return this.#swap(link, "leapt", "its clock leapt", { durable });
+    if (this.#isAccused) return this.#swap(link, "leapt", reasonFor("leapt"), { durable });
     if (!this.#isDeclaredDurable()) return undefined;
     const isDurable = await this.#isDurable(link);
-    if (isDurable === durable) return undefined;
+    if (isDurable === undefined || isDurable === durable) return undefined;
     return this.#swap(link, "member", undefined, { durable: isDurable, nonce });
   }
 
@@ -392,14 +393,14 @@ export class Member {
     return this.#host.settings.durable.includes(this.id);
   }
 
-  /** False too where the server does not let its settings be read. */
-  async #isDurable(link: Link): Promise<boolean> {
+  /** Undefined where the server does not let its settings be read. */
+  async #isDurable(link: Link): Promise<boolean | undefined> {
     try {
       return await link.isDurable(this.#facts as Facts);
     } catch (error) {
       if (!CoterieError.is(error, "REPLY_ERROR")) throw error;
       this.#lastError = error;
-      return false;
+      return undefined;
     }
   }
 
@@ -450,17 +451,17 @@ export class Member {
       this.#suspectUnder === undefined &&
       this.#clock.isKnown;
     const boot = isUsable ? (this.#text as string) : undefined;
+    const isSame = boot === this.#boot;
+    this.#boot = boot;
     const state = this.#state();
     const from = this.#lastState;
-    const isChanged = boot !== this.#boot || state !== from;
-    this.#boot = boot;
     this.#lastState = state;
     if (state !== from) {
       const reason = state === "member" ? undefined : this.refusal()?.message;
       const { name } = this.#host.settings;
       publish("coterie:lock:member", { group: name, instance: this.id, from, to: state, reason });
     }
-    if (isChanged) this.#tell();
+    if (!isSame || state !== from) this.#tell();
     this.#host.onSettled(this.at);
   }
 
@@ -482,14 +483,13 @@ export class Member {
     if (!this.instance.available) return this.instance.connections === 0 ? "connecting" : "unreachable";
     if (this.#refused !== undefined) return "refused";
     if (this.link === undefined) return "connecting";
-    return this.#verdict?.is === "member" && this.#suspectUnder === undefined ? "member" : "abstaining";
+    if (this.boot !== undefined) return "member";
+    return this.#verdict?.is === "member" && this.#suspectUnder === undefined ? "connecting" : "abstaining";
   }
 
   #reasonInWords(): string {
-    const isSuspect = this.#suspectUnder !== undefined;
-    const unsaid = isSuspect ? "its clock seems to have leapt" : "it may have forgotten locks";
-    const isBlank = this.#verdict?.is === "absent" || this.#verdict?.is === "new";
-    const why = this.#why ?? (isBlank ? "it is new, or was emptied; the others are being asked" : unsaid);
+    const seen = this.#suspectUnder === undefined ? this.#verdict?.is : "leapt";
+    const why = this.#why ?? reasonFor(seen);
     const leftMs = this.waitLeftMs;
     return leftMs > 0 ? `${why}; old leases are over in ${leftMs} ms` : why;
   }
