@@ -6,8 +6,8 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 
 import { CoterieError, type ErrorCode } from "../../src/index.ts";
 
-/** coterie's error code, or the middleware's own two for the client's mistakes. */
-export type ProblemCode = ErrorCode | "MISSING_KEY" | "INVALID_KEY";
+/** coterie's error code, or one of the middleware's own for the client's mistakes. */
+export type ProblemCode = ErrorCode | "MISSING_KEY" | "INVALID_KEY" | "MISSING_RESOURCE" | "INVALID_RESOURCE";
 
 /** RFC 9457's members, and `code` as an extension member. */
 export interface Problem {
@@ -38,6 +38,16 @@ const BUSY: Wording = [
   "A part of the data is busy",
   "The part of the data that this request needs cannot take it now.",
 ];
+const IN_USE: Wording = [
+  423,
+  "Another request is at work on this",
+  "Another request is at work on what this request needs for itself.",
+];
+const NO_LOCKS: Wording = [
+  503,
+  "Requests cannot be kept apart now",
+  "This request must not run beside others of its kind, and that cannot be made sure of now.",
+];
 const UNKNOWN: Wording = [
   500,
   "The request failed",
@@ -64,6 +74,20 @@ const WORDINGS: Readonly<Partial<Record<ProblemCode, Wording>>> = {
     "The part of the data that this request changes did not answer in time. " +
       "The change may or may not have been made.",
   ],
+  MISSING_RESOURCE: [
+    400,
+    "The request does not name what it is about",
+    "The request does not name what it needs for itself.",
+  ],
+  LOCKED: IN_USE,
+  NO_QUORUM: NO_LOCKS,
+  ABSTAINING: NO_LOCKS,
+  LOCK_LOST: [
+    503,
+    "The request lost what it had for itself",
+    "While the request was at work, it lost what it had for itself. " +
+      "What it does may or may not have been done.",
+  ],
   OVERLOADED: BUSY,
   LOADING: BUSY,
   READONLY: BUSY,
@@ -73,6 +97,12 @@ const WORDINGS: Readonly<Partial<Record<ProblemCode, Wording>>> = {
 };
 
 const RETRY_AFTER_MS = 1000;
+
+/** Codes that leave open whether what was asked for has been done. */
+const MAY_BE_DONE: ReadonlySet<ProblemCode> = new Set<ProblemCode>(["MAYBE_APPLIED", "LOCK_LOST"]);
+
+/** What asking again later may change. */
+const PASSING: ReadonlySet<number> = new Set([409, 423, 503]);
 
 /** The methods of which RFC 9110 (9.2.2) says that doing a request twice is as good as once. */
 const IDEMPOTENT: ReadonlySet<string> = new Set(["GET", "HEAD", "PUT", "DELETE", "OPTIONS", "TRACE"]);
@@ -102,15 +132,46 @@ export function invalidKey(detail: string): Answer {
   return { problem: problemOf("INVALID_KEY", wording), retryAfterSeconds: undefined };
 }
 
-/** The answer for an error: 503 when asking again later can help, else 500. */
-export function answerFor(error: CoterieError, { method = "GET" }: Pick<IncomingMessage, "method">): Answer {
-  const problem = problemOf(error.code, wordingOf(error));
-  const safe = error.code !== "MAYBE_APPLIED" || IDEMPOTENT.has(method);
-  if (problem.status !== 503 || !safe) return { problem, retryAfterSeconds: undefined };
-  const { retryAfterMs } = error.details;
-  const ms =
-    typeof retryAfterMs === "number" && Number.isFinite(retryAfterMs) ? retryAfterMs : RETRY_AFTER_MS;
+export function missingResource(): Answer {
+  const wording = WORDINGS.MISSING_RESOURCE ?? UNKNOWN;
+  return { problem: problemOf("MISSING_RESOURCE", wording), retryAfterSeconds: undefined };
+}
+
+export function invalidResource(detail: string): Answer {
+  const wording: Wording = [400, "What the request is about cannot be used", detail];
+  return { problem: problemOf("INVALID_RESOURCE", wording), retryAfterSeconds: undefined };
+}
+
+/** What the caller of `answerFor` knows better than the error. */
+export interface AnswerOverrides {
+  readonly status?: number | undefined;
+  readonly retryAfterMs?: number | undefined;
+}
+
+/** The answer for an error: 503 when asking again later can help, else 500; 423 for what is in use. */
+export function answerFor(
+  error: CoterieError,
+  { method = "GET" }: Pick<IncomingMessage, "method">,
+  { status = statusOf(error), retryAfterMs = error.details["retryAfterMs"] as number }: AnswerOverrides = {},
+): Answer {
+  const [, title, detail] = wordingOf(error);
+  const problem = problemOf(error.code, [status, title, detail]);
+  const isSafe = !MAY_BE_DONE.has(error.code) || IDEMPOTENT.has(method);
+  if (!PASSING.has(status) || !isSafe) return { problem, retryAfterSeconds: undefined };
+  const ms = Number.isFinite(retryAfterMs) ? retryAfterMs : RETRY_AFTER_MS;
   return { problem, retryAfterSeconds: Math.max(1, Math.ceil(ms / 1000)) };
+}
+
+/** True for what befalls locks although all is programmed right: it is answered, and not the app's error. */
+export function isOfLocks(error: CoterieError): boolean {
+  return statusOf(error) !== UNKNOWN[0];
+}
+
+/** Who has waited for others was not refused at once: what it waited for is unavailable. */
+function statusOf(error: CoterieError): number {
+  const [status] = wordingOf(error);
+  const { waitMs } = error.details;
+  return error.code === "LOCKED" && typeof waitMs === "number" && waitMs > 0 ? 503 : status;
 }
 
 /** Must not be called once headers were sent. */

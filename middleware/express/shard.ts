@@ -3,11 +3,18 @@
  * nothing and waits for nothing, so it adds microseconds; a shard that is known to be away is answered
  * at once. What the client did wrong is answered; what the programmer did wrong goes to `next`.
  */
-import type { ErrorRequestHandler, NextFunction, Request, RequestHandler, Response } from "express";
+import type { ErrorRequestHandler, Request, RequestHandler } from "express";
 
 import { type Coterie, CoterieError, type Instance, type Key } from "../../src/index.ts";
-import { describe, readRecord, requireOption } from "./options.ts";
-import { type Answer, answerFor, invalidKey, missingKey, type Problem, sendAnswer } from "./problem.ts";
+import {
+  describe,
+  isOptionalFunction,
+  isOptionalInteger,
+  readRecord,
+  requireOption,
+} from "../options.ts";
+import { type Answer, answerFor, invalidKey, missingKey, sendAnswer } from "./problem.ts";
+import { type ProblemHandler, refuse } from "./refuse.ts";
 
 /** What the middleware found out about the request. */
 export interface RequestShard {
@@ -17,22 +24,6 @@ export interface RequestShard {
   readonly id: string;
   /** The owner itself: `call`, `run`, `status`. Commands through `coterie.shards` find it by themselves. */
   readonly instance: Instance;
-}
-
-/** `req.coterie`; each middleware of the package adds its part. */
-export interface RequestCoterie {
-  shard?: RequestShard;
-}
-
-declare global {
-  // The one way to type `req.coterie` in Express 4 and 5 alike.
-  // oxlint-disable-next-line typescript/no-namespace
-  namespace Express {
-    interface Request {
-      /** Set by coterie's middleware. */
-      coterie?: RequestCoterie;
-    }
-  }
 }
 
 export interface ShardOptions {
@@ -51,13 +42,6 @@ export interface ShardOptions {
   /** Called instead of answering with the problem; its own errors go to `next`. */
   readonly onProblem?: ProblemHandler | undefined;
 }
-
-export type ProblemHandler = (
-  problem: Problem,
-  req: Request,
-  res: Response,
-  next: NextFunction,
-) => unknown;
 
 export interface ProblemsOptions {
   /** Called with each error before it is answered, for logs: the answer tells its code and nothing else. */
@@ -94,7 +78,7 @@ export function shard(coterie: Pick<Coterie, "shards">, options: ShardOptions): 
       return;
     }
     if (refusal === undefined) next();
-    else refuse(refusal, onProblem, req, res, next);
+    else refuse("shard", refusal, onProblem, req, res, next);
   };
 }
 
@@ -145,39 +129,6 @@ function promiseKey(key: Promise<unknown>): CoterieError {
   );
 }
 
-/** Never an answer after headers were sent: then a finished response stays, and a begun one is the app's. */
-function refuse(
-  answer: Answer,
-  onProblem: ProblemHandler | undefined,
-  req: Request,
-  res: Response,
-  next: NextFunction,
-): void {
-  const { problem } = answer;
-  if (res.writableEnded) return;
-  if (res.headersSent) {
-    next(new CoterieError("INVALID_ARGUMENT", `shard: ${problem.code} after the response had begun`));
-    return;
-  }
-  if (onProblem === undefined) sendAnswer(res, answer);
-  else void answerOwn((nextOnce) => onProblem(problem, req, res, nextOnce), next);
-}
-
-/** Whether the app's own function throws or rejects, its error goes to `next` and nowhere else. */
-async function answerOwn(own: (next: NextFunction) => unknown, next: NextFunction): Promise<void> {
-  let isCalled = false;
-  const nextOnce = (error?: unknown): void => {
-    if (isCalled) return;
-    isCalled = true;
-    next(error);
-  };
-  try {
-    await own(nextOnce as NextFunction);
-  } catch (error) {
-    nextOnce(error);
-  }
-}
-
 /** The request has its answer by then; there is nobody else to tell. */
 async function warnOfLostNote(noted: unknown): Promise<void> {
   try {
@@ -203,24 +154,17 @@ function readShardOptions(received: unknown): ShardOptions {
   const require = (name: keyof ShardOptions, needed: string, holds: boolean) =>
     requireOption("shard", name, needed, given[name], holds);
   require("key", "a function from the request to its key", typeof key === "function");
-  require("keyBytesMax", "an integer of at least 1", keyBytesMax === undefined ||
-    (Number.isSafeInteger(keyBytesMax) && (keyBytesMax as number) >= 1));
+  require("keyBytesMax", "an integer of at least 1", isOptionalInteger(keyBytesMax, 1));
   require("unavailable", '"refuse" or "pass"', [undefined, "refuse", "pass"].includes(
     unavailable as undefined,
   ));
-  require("onProblem", "a function", onProblem === undefined || typeof onProblem === "function");
+  require("onProblem", "a function", isOptionalFunction(onProblem));
   return given as unknown as ShardOptions;
 }
 
 function readProblemsOptions(received: unknown): ProblemsOptions {
   const given = readRecord("problems", received, PROBLEMS_OPTIONS);
   const { onError } = given;
-  requireOption(
-    "problems",
-    "onError",
-    "a function",
-    onError,
-    onError === undefined || typeof onError === "function",
-  );
+  requireOption("problems", "onError", "a function", onError, isOptionalFunction(onError));
   return given;
 }

@@ -29,6 +29,9 @@ const OUTSIDE: readonly string[] = ["src/env", "src/observe"];
 /** What everyone outside sees: code above the package's own rooms uses what any user could. */
 const PUBLIC: readonly string[] = ["src/index.ts"];
 
+/** What one middleware may use of the others: how options are read. */
+const MIDDLEWARE: readonly string[] = [...PUBLIC, "middleware/options.ts"];
+
 export const ROOMS: readonly Room[] = [
   { path: "src/errors.ts", rank: 0 },
   { path: "src/invariant.ts", rank: 1 },
@@ -60,8 +63,9 @@ export const ROOMS: readonly Room[] = [
 
   { path: "src/testing", rank: 9, only: PUBLIC, packages: ["testcontainers"] },
   { path: "src/cli", rank: 9, only: PUBLIC },
-  { path: "middleware/express", rank: 9, only: PUBLIC, packages: ["express"] },
-  { path: "middleware/bullmq", rank: 9, only: PUBLIC, packages: ["bullmq"] },
+  { path: "middleware/options.ts", rank: 9, only: PUBLIC },
+  { path: "middleware/express", rank: 10, only: MIDDLEWARE, packages: ["express"] },
+  { path: "middleware/bullmq", rank: 10, only: MIDDLEWARE, packages: ["bullmq"] },
   { path: "dashboard", rank: 9, only: PUBLIC },
 ];
 

@@ -5,12 +5,17 @@
 import express, { type ErrorRequestHandler, type Request, type RequestHandler } from "express";
 
 import {
+  type LockedHandler,
+  lockOf,
   type Problem,
   problems,
+  type RequestLock,
   type RequestShard,
   shard,
   shardOf,
   type ShardOptions,
+  withLock,
+  type WithLockOptions,
 } from "../../middleware/express/index.ts";
 import type { Coterie, Instance, Key } from "../../src/index.ts";
 
@@ -60,3 +65,43 @@ shard(coterie, { key: () => "key", timeout: 5 });
 shard(coterie, { key: () => "key", unavailable: "wait" });
 // @ts-expect-error -- no coterie
 shard({}, { key: () => "key" });
+
+const lockOptions: WithLockOptions = {
+  resource: (req) => [`order:${req.path}`, "stock"],
+  leaseMs: 5000,
+  waitMs: undefined,
+  busy: 409,
+  onProblem: (problem: Problem, _req, res) => res.status(problem.status).end(),
+};
+const locked: LockedHandler = (req, res) => {
+  const { resources, fencingToken, signal, remainingMs }: RequestLock = lockOf(req);
+  const parts: readonly [readonly string[], number, AbortSignal, number] = [
+    resources,
+    fencingToken,
+    signal,
+    remainingMs,
+  ];
+  res.json({ parts, same: req.coterie?.lock === lockOf(req) });
+};
+const guarded: RequestHandler = withLock(coterie, lockOptions, locked);
+app.put("/orders/:id", guarded, withLock({ locks: coterie.locks }, { resource: "stock" }, locked));
+app.post(
+  "/orders",
+  withLock(coterie, { resource: ["a", "b"] }, async (req, res, next) => {
+    if (req.body === undefined) next();
+    else await Promise.resolve(res.end());
+  }),
+);
+
+// @ts-expect-error -- a resource is needed
+withLock(coterie, {}, locked);
+// @ts-expect-error -- a handler is needed
+withLock(coterie, { resource: "a" });
+// @ts-expect-error -- another status
+withLock(coterie, { resource: "a", busy: 429 }, locked);
+// @ts-expect-error -- a number is no resource
+withLock(coterie, { resource: () => 7 }, locked);
+// @ts-expect-error -- a promise is no resource
+withLock(coterie, { resource: () => Promise.resolve("a") }, locked);
+// @ts-expect-error -- the middleware releases it
+lockOf({} as Request).release();

@@ -1,10 +1,10 @@
 /**
- * How the middleware's options are read, in the package's manner: an unknown or wrong one throws
+ * How the options of all middleware are read, in the package's manner: an unknown or wrong one throws
  * INVALID_OPTION and quotes the option and the value; an explicit `undefined` means the default.
  */
 import { inspect } from "node:util";
 
-import { CoterieError } from "../../src/index.ts";
+import { CoterieError } from "../src/index.ts";
 
 /** The options as a plain record; throws for anything that is no object or has an unknown name. */
 export function readRecord(
@@ -47,4 +47,14 @@ export function requireOption(
 export function describe(value: unknown): string {
   const text = inspect(value, { depth: 0, customInspect: false, breakLength: Infinity, maxStringLength: 80 });
   return text.length > 120 ? `${text.slice(0, 117)}...` : text;
+}
+
+/** An integer of at least `min`, or left out. */
+export function isOptionalInteger(value: unknown, min: number): boolean {
+  return value === undefined || (Number.isSafeInteger(value) && (value as number) >= min);
+}
+
+/** A function, or left out. */
+export function isOptionalFunction(value: unknown): boolean {
+  return value === undefined || typeof value === "function";
 }
