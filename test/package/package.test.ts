@@ -19,14 +19,15 @@ const BUILT_FROM = [
   "CHANGELOG.md",
 ];
 /** What a user has beside coterie: its peers, and types for the compiler. */
-const BESIDE = ["ioredis", "express", "@types/node", "@types/express"];
+const BESIDE = ["ioredis", "express", "bullmq", "@types/node", "@types/express"];
 /** Each entry of `exports`, and names that it must have. */
 const ENTRIES: Readonly<Record<string, readonly string[]>> = {
   ".": ["openCoterie", "openShards", "CoterieError", "ERROR_CODES", "defineScript", "systemEnv"],
   "./ring": ["HashRing"],
   "./locks": ["openLocker", "fencedSet"],
   "./redlock": ["default", "Redlock", "Lock", "ExecutionError", "ResourceLockedError"],
-  "./express": ["shard", "problems"],
+  "./express": ["shard", "problems", "withLock", "lockOf"],
+  "./bullmq": ["guard", "watch"],
   "./testing": ["startRedis", "SimClock", "seededRandom"],
   "./package.json": ["name", "version", "exports"],
 };
@@ -205,7 +206,9 @@ describe("a TypeScript project", () => {
       `import express from "express";`,
       `import { Redis } from "ioredis";`,
       `import { type Coterie, CoterieError, type ErrorCode, openCoterie, openShards } from "coterie";`,
-      `import { problems, shard, shardOf } from "coterie/express";`,
+      `import { Worker } from "bullmq";`,
+      `import { guard } from "coterie/bullmq";`,
+      `import { lockOf, problems, shard, shardOf, withLock } from "coterie/express";`,
       `import Redlock, { type Lock } from "coterie/redlock";`,
       `import { HashRing } from "coterie/ring";`,
       `import { type RedisGroup, seededRandom, startRedis } from "coterie/testing";`,
@@ -215,7 +218,11 @@ describe("a TypeScript project", () => {
       "const value: string | null = await coterie.shards.get(Buffer.from([1]));",
       `const app = express().use(shard(coterie, { key: (req) => req.get("x-key") }));`,
       `app.get("/", (req, res) => void res.send(shardOf(req).id + String(req.coterie?.shard?.id)));`,
+      `app.put("/", withLock(coterie, { resource: "a" }, (req, res) => res.json(lockOf(req).fencingToken)));`,
       "app.use(problems());",
+      `const connection = { host: "127.0.0.1" };`,
+      `const locked = guard(coterie, (job, _token, signal) => [job.name, signal], { resource: "a" });`,
+      `export const worker = new Worker("queue", locked, { connection });`,
       `const owner: string = new HashRing(["a", "b"]).owner("key");`,
       `const lock: Lock = await new Redlock([new Redis()]).acquire(["key"], 1000);`,
       "const group: RedisGroup = await startRedis({ count: 2 });",
