@@ -155,7 +155,7 @@ export class Acquisition implements OpSink, AgendaItem {
     ballot.asked = undefined;
     ballot.isTouched = true;
     if (op.letter === "a") this.#onAsked(at, ballot, answer);
-    else if (op.letter === "f") this.#onRaised(ballot, answer);
+    else if (op.letter === "f") this.#onRaised(at, ballot, answer);
     else this.#onGivenBack(ballot, answer);
     this.#decide();
   }
@@ -197,6 +197,7 @@ export class Acquisition implements OpSink, AgendaItem {
     this.#roundOp ??= this.#newRound();
     ballot.asked = this.#roundOp;
     ballot.sentAt = this.#port.now();
+    ballot.proposal = this.#proposal;
     ballot.wasWoken = false;
     ballot.lookAt = NEVER;
     this.#port.send(at, this.#roundOp);
@@ -224,7 +225,7 @@ export class Acquisition implements OpSink, AgendaItem {
     const answer = readAcquireAnswer(text);
     const now = this.#port.now();
     if (answer.vote === "granted") {
-      const counter = answer.stored ? this.#proposal : answer.counter;
+      const counter = answer.stored ? ballot.proposal : answer.counter;
       this.#port.learn(target.counters, counter);
       ballot.vote = "granted";
       ballot.grant = { sentAt: ballot.sentAt, stored: answer.stored ? counter : undefined, counter };
@@ -253,8 +254,11 @@ export class Acquisition implements OpSink, AgendaItem {
     }
   }
 
-  #onRaised(ballot: Ballot, answer: string): void {
-    if (answer === "+") ballot.raised = true;
+  #onRaised(at: number, ballot: Ballot, answer: string): void {
+    if (ballot.grant === undefined) {
+      // The round that it was about was given up meanwhile.
+      if (!this.isOver) this.#ask(at);
+    } else if (answer === "+") ballot.raised = true;
     else {
       ballot.vote = answer === "-" ? "refused" : "unreachable";
       ballot.grant = undefined;

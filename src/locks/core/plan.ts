@@ -45,6 +45,8 @@ export interface Ballot {
   /** True once the instance may have something of ours. */
   isTouched: boolean;
   sentAt: number;
+  /** The token that it was asked to store: an answer may come when a later round proposes another. */
+  proposal: number;
   grant: Grant | undefined;
   /** A grant that is being given back unless we are first: it does not count until that is known. */
   kept: Grant | undefined;
@@ -64,6 +66,7 @@ export function newBallot(): Ballot {
     asked: undefined,
     isTouched: false,
     sentAt: 0,
+    proposal: 0,
     grant: undefined,
     kept: undefined,
     raised: false,

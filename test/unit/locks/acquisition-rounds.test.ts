@@ -1,0 +1,114 @@
+/**
+ * One acquire over three instances, its answers given by hand and in orders that real ones take only now
+ * and then: answers of an older round, and to a raise that came to nothing.
+ */
+import { expect, test } from "vitest";
+
+import { Acquisition, type AcquisitionPort } from "../../../src/locks/core/acquisition.ts";
+import type { Op } from "../../../src/locks/core/ops.ts";
+import type { AcquisitionPlan } from "../../../src/locks/core/plan.ts";
+import { encodeArguments } from "../../../src/redis/index.ts";
+
+const PLAN: AcquisitionPlan = {
+  target: { kind: "x", base: "0".repeat(28), keys: encodeArguments(["k"]), counters: [7], info: "" },
+  resources: ["k"],
+  what: 'lock "k"',
+  leaseMs: 10_000,
+  waitMs: 10_000,
+  deadlineMs: 1_000,
+  fair: true,
+  instances: ["a", "b", "c"],
+  quorum: 2,
+  reserveMs: 50,
+  splitMs: 10,
+  refreshMs: 3_000,
+  pollMs: 50,
+  ticketTime: undefined,
+};
+
+/** An acquisition whose instances are the test. */
+class Stage {
+  now = 1_000;
+  /** The first round proposes 1,000, each later one a thousand more. */
+  proposal = 0;
+  readonly acquisition: Acquisition;
+  /** What was sent to each instance and not answered yet. */
+  readonly open: (Op | undefined)[] = [undefined, undefined, undefined];
+
+  constructor() {
+    const port: AcquisitionPort = {
+      send: (at, op) => void (this.open[at] = op),
+      isUsable: () => true,
+      now: () => this.now,
+      ticketTime: () => 5,
+      propose: () => (this.proposal += 1_000),
+      learn: () => undefined,
+      schedule: () => undefined,
+      onWaiting: () => undefined,
+      onRaise: () => undefined,
+      onOutcome: () => undefined,
+    };
+    this.acquisition = new Acquisition(PLAN, port);
+    this.acquisition.start();
+  }
+
+  /** Answers what was sent to the instance, which must be an op of this letter. */
+  answer(at: number, letter: string, text: string): void {
+    const op = this.open[at];
+    expect(op?.letter).toBe(letter);
+    this.open[at] = undefined;
+    this.acquisition.onAnswer(at, op!, text);
+  }
+
+  get letters(): (string | undefined)[] {
+    return this.open.map((op) => op?.letter);
+  }
+}
+
+test("a late answer of an earlier round does not count for the proposal of a later one", () => {
+  const stage = new Stage();
+  const { acquisition } = stage;
+  stage.answer(0, "a", "- 5000 0 0");
+  stage.answer(1, "a", "- 5000 0 0");
+  acquisition.onMessage(0, "w");
+  stage.answer(0, "a", "+");
+  stage.now += 20;
+  acquisition.onDue(stage.now);
+  stage.answer(0, "g", "-");
+  acquisition.onMessage(1, "w");
+  expect(stage.proposal).toBe(2_000);
+
+  // The first instance of the second round stored 2,000; the other one stored what it was sent before.
+  stage.answer(1, "a", "+");
+  stage.answer(2, "a", "+");
+
+  expect(acquisition.acquired).toBeUndefined();
+  expect(stage.letters).toEqual([undefined, "f", "f"]);
+  stage.answer(1, "f", "+");
+  stage.answer(2, "f", "+");
+  expect(acquisition.acquired?.fencingToken).toBe(2_001);
+});
+
+test("an answer to a raise that was given up does not count for the next one, which ends", () => {
+  const stage = new Stage();
+  const { acquisition } = stage;
+  stage.answer(0, "a", "+3000");
+  stage.answer(1, "a", "+");
+  expect(stage.letters).toEqual(["f", "f", "a"]);
+  stage.answer(0, "f", "-");
+  stage.answer(2, "a", "- 5000 0 0");
+  expect(stage.letters).toEqual(["a", "f", "a"]);
+
+  stage.answer(1, "f", "+");
+  stage.answer(0, "a", "+4000");
+  stage.answer(2, "a", "+");
+  const [, second] = stage.letters;
+  expect([stage.letters[0], stage.letters[2]]).toEqual(["f", "f"]);
+  stage.answer(0, "f", "-");
+  stage.answer(2, "f", "+");
+  if (second === "a") stage.answer(1, "a", "- 5000 0 0");
+
+  // One instance of three is too few, so it has to have asked the others again.
+  expect(acquisition.acquired).toBeUndefined();
+  expect(stage.letters[0]).toBe("a");
+});
