@@ -5,6 +5,13 @@
  */
 import type { Timer, Timers } from "../../env/index.ts";
 
+/** What all times are of: the steady clock. */
+export interface AgendaClock {
+  readonly asleepMs: number;
+  now(): number;
+  look(): number;
+}
+
 /** What an agenda keeps; it may be on one agenda at a time. */
 export interface AgendaItem {
   /** Place in the heap; -1 when it is on no agenda. The agenda's own. */
@@ -15,20 +22,23 @@ export interface AgendaItem {
   onDue(now: number): void;
 }
 
+/** Nobody sleeps through more than this of what came due while the machine slept. */
+const WAIT_MS_MAX = 1000;
 /** More that is due at once waits for the next turn, so that answers are heard in between. */
 const ITEMS_PER_TURN_MAX = 500;
 
 export class Agenda {
   readonly #timers: Timers;
-  /** The clock that all times are of. */
-  readonly #look: () => number;
+  readonly #clock: AgendaClock;
   readonly #heap: AgendaItem[] = [];
   #timer: Timer | undefined;
   #timerAt = Number.POSITIVE_INFINITY;
+  /** How long the machine had slept when the timer was set: timers sleep with it. */
+  #asleepMs = 0;
 
-  constructor(timers: Timers, look: () => number) {
+  constructor(timers: Timers, clock: AgendaClock) {
     this.#timers = timers;
-    this.#look = look;
+    this.#clock = clock;
   }
 
   get size(): number {
@@ -70,17 +80,19 @@ export class Agenda {
   /** A timer that comes too early is cheaper than cancelling one for each lock that is released. */
   #arm(): void {
     const first = this.#heap[0];
-    if (first === undefined || first.dueAt >= this.#timerAt) return;
+    if (first === undefined) return;
+    if (first.dueAt >= this.#timerAt && this.#clock.asleepMs === this.#asleepMs) return;
     this.#timer?.cancel();
     this.#timerAt = first.dueAt;
-    const ms = Math.min(60_000, Math.max(0, Math.ceil(first.dueAt - this.#look())));
+    this.#asleepMs = this.#clock.asleepMs;
+    const ms = Math.min(WAIT_MS_MAX, Math.max(0, Math.ceil(first.dueAt - this.#clock.now())));
     this.#timer = this.#timers.after(ms, () => this.#run());
   }
 
   #run(): void {
     this.#timer = undefined;
     this.#timerAt = Number.POSITIVE_INFINITY;
-    const now = this.#look();
+    const now = this.#clock.look();
     for (let count = 0; count < ITEMS_PER_TURN_MAX; count += 1) {
       const first = this.#heap[0];
       if (first === undefined || first.dueAt > now) break;

@@ -10,8 +10,9 @@
  */
 import type { Clock } from "../../env/index.ts";
 
-/** The boot clock moves in steps of 10 ms; less than two steps apart is no sleep. */
-const ASLEEP_MS_MIN = 20;
+/** The boot clock moves in steps of this; less than two of them apart is no sleep. */
+const BOOT_STEP_MS = 10;
+const ASLEEP_MS_MIN = 2 * BOOT_STEP_MS;
 /** The wall clock is read in whole milliseconds and is slewed; by more than this it was moved. */
 const MOVED_MS_MIN = 5;
 const UNASKED_MS_MAX = 100;
@@ -30,6 +31,11 @@ export class SteadyClock {
     this.#bootAheadMs = clock.bootNow() - this.#askedAt;
   }
 
+  /** How long it has slept so far, as far as that was noticed; a step of the boot clock longer at most. */
+  get asleepMs(): number {
+    return this.#asleepMs;
+  }
+
   /** Milliseconds; never goes back. What the machine slept since the last `look` is not in it yet. */
   now(): number {
     return this.#clock.now() + this.#asleepMs;
@@ -43,8 +49,11 @@ export class SteadyClock {
     if (!isMoved && now - this.#askedAt < UNASKED_MS_MAX) return now + this.#asleepMs;
     this.#wallAheadMs = wallAheadMs;
     this.#askedAt = now;
-    const asleepMs = this.#clock.bootNow() - now - this.#bootAheadMs;
-    if (asleepMs - this.#asleepMs >= ASLEEP_MS_MIN) this.#asleepMs = asleepMs;
+    // One step more than was measured: a lease may end early here, and never late.
+    const asleepMs = this.#clock.bootNow() - now - this.#bootAheadMs + BOOT_STEP_MS;
+    if (asleepMs - this.#asleepMs >= ASLEEP_MS_MIN + (this.#asleepMs === 0 ? BOOT_STEP_MS : 0)) {
+      this.#asleepMs = asleepMs;
+    }
     return now + this.#asleepMs;
   }
 }

@@ -100,7 +100,7 @@ export class Engine {
     this.#clientId = env.random.hex(8);
     this.#attempts = env.random.below(2 ** 32);
     this.#steady = new SteadyClock(env.clock);
-    this.#agenda = new Agenda(env.timers, () => this.#steady.look());
+    this.#agenda = new Agenda(env.timers, this.#steady);
     const exchange = { ...settings, prefix: settings.name, clientId: this.#clientId };
     this.exchanges = group.members.map((member) => new Exchange(member, exchange, env, this.#steady));
     const send = (at: number, op: Op): void => (this.exchanges[at] as Exchange).send(op);

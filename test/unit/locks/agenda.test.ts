@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 
 import { Agenda, type AgendaItem } from "../../../src/locks/core/agenda.ts";
+import { SteadyClock } from "../../../src/locks/core/steady-clock.ts";
 import { seededRandom, simEnv } from "../../../src/testing/index.ts";
 
 class Item implements AgendaItem {
@@ -14,7 +15,7 @@ class Item implements AgendaItem {
 
 function stage(seed = 1): { clock: ReturnType<typeof simEnv>["clock"]; agenda: Agenda } {
   const { clock } = simEnv(seed);
-  return { clock, agenda: new Agenda(clock, () => clock.now()) };
+  return { clock, agenda: new Agenda(clock, new SteadyClock(clock)) };
 }
 
 describe("an agenda", () => {
@@ -48,6 +49,22 @@ describe("an agenda", () => {
 
     expect(gone.calledAt).toEqual([]);
     expect([before, moved.calledAt.length]).toEqual([0, 1]);
+  });
+
+  test("is not late by what the machine slept, neither for old items nor for new ones", async () => {
+    const { clock, agenda } = stage();
+    const [old, fresh] = [new Item(), new Item()];
+    agenda.set(old, clock.now() + 20_000);
+
+    clock.suspend(20_000);
+    await clock.advance(1000);
+    const steady = new SteadyClock(clock);
+    agenda.set(fresh, clock.now() + 20_000 + 100);
+    await clock.advance(100);
+
+    expect(steady.asleepMs).toBe(0);
+    expect(old.calledAt).toHaveLength(1);
+    expect(fresh.calledAt).toHaveLength(1);
   });
 
   test("takes new items from within a call", async () => {
