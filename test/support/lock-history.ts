@@ -86,6 +86,8 @@ export interface StalledEvent {
   readonly process: string;
   readonly at: number;
   readonly until: number;
+  /** When it must have told the losses of that time; default `until`. A timer may have slept as well. */
+  readonly lossesBy?: number;
 }
 
 export interface KilledEvent {
@@ -175,7 +177,7 @@ class Absences {
   readonly #kills = new Map<string, number>();
 
   constructor(events: readonly HistoryEvent[]) {
-    for (const event of events) {
+    for (const event of events.toSorted((a, b) => a.at - b.at)) {
       if (event.event === "killed") this.#kills.set(event.process, event.at);
       if (event.event !== "stalled") continue;
       const all = this.#stalls.get(event.process) ?? [];
@@ -191,16 +193,19 @@ class Absences {
   /** When something is due that was begun at `from` and due at `dueAt`, by what the process did not run. */
   dueAt(process: string, from: number, dueAt: number): number {
     let due = dueAt;
-    for (const stall of (this.#stalls.get(process) ?? []).toSorted((a, b) => a.at - b.at)) {
+    for (const stall of this.#stalls.get(process) ?? []) {
       if (stall.until > from && stall.at < due) due += stall.until - Math.max(stall.at, from);
     }
     return due;
   }
 
-  /** The end of the stall that covers `at`, else `at` itself. */
-  awakeAt(process: string, at: number): number {
-    const covering = this.#stalls.get(process)?.find((stall) => stall.at <= at && at < stall.until);
-    return covering?.until ?? at;
+  /** When a loss at `at` must have been told. */
+  lossDueAt(process: string, at: number): number {
+    let due = at;
+    for (const { at: from, until, lossesBy = until } of this.#stalls.get(process) ?? []) {
+      if (from <= due && due < lossesBy) due = lossesBy;
+    }
+    return due;
   }
 }
 
@@ -260,7 +265,7 @@ class Walk {
         this.#find("late", begun.dueAt, `${call}: ${begun.event} never ended`);
       }
       if (acquired === undefined || overAt !== undefined) continue;
-      const lossDue = this.#absences.awakeAt(process, until) + this.#slack;
+      const lossDue = this.#absences.lossDueAt(process, until) + this.#slack;
       if (lossDue < Math.min(endAt, this.#absences.killedAt(process))) {
         this.#find("loss", until, `${call}: its lease ended, and it was not told`);
       }
@@ -311,7 +316,7 @@ class Walk {
     const { asked, until } = attempt;
     attempt.overAt ??= event.at;
     attempt.lostAt = event.at;
-    const dueAt = this.#absences.awakeAt(asked.process, until) + this.#slack;
+    const dueAt = this.#absences.lossDueAt(asked.process, until) + this.#slack;
     if (event.at > dueAt) {
       const message = `${event.call}: told of its loss at ${event.at}, its lease ended at ${until}`;
       this.#find("loss", event.at, message);
@@ -420,7 +425,8 @@ function tokens(holds: readonly Hold[]): Finding[] {
   };
   for (const hold of ordered) {
     const same = seen.get(hold.token);
-    if (same !== undefined) {
+    // Readers that asked at the same time may have the same one.
+    if (same !== undefined && (same.mode !== "read" || hold.mode !== "read")) {
       const message = `${hold.space}: one token twice: ${told(same)} and ${told(hold)}`;
       findings.push({ rule: "token", at: hold.from, message });
     } else if (hold.mode === "read") {

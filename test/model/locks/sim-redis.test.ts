@@ -179,6 +179,7 @@ test("the lock scripts answer as in a real Redis, and leave the same data and me
       const sim = new SimRedis({
         runId: "sim",
         wallUs,
+        subscribers: (channel) => (LISTENING.includes(channel) ? 1 : 0),
         publish: (channel, message) => {
           if (!LISTENING.includes(channel)) return 0;
           heard.push(`${channel} ${Buffer.from(message, "latin1").toString()}`);

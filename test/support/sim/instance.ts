@@ -22,6 +22,13 @@ const SILENT_CHECKS_MAX = 4;
 const ZERO_COUNTERS = { sent: 0, replied: 0, missed: 0, lost: 0, connected: 0, scriptsSent: 0 };
 const NO_ROUND_TRIPS = new Histogram().snapshot();
 
+/** Of a command or script, what is said of it. */
+interface What {
+  readonly name: string;
+  readonly readOnly: boolean;
+  readonly words: readonly string[];
+}
+
 interface Call {
   readonly name: string;
   readonly readOnly: boolean;
@@ -122,7 +129,8 @@ export class SimInstance implements MemberInstance {
   call(name: string, args: readonly Argument[], options: CallOptions = {}): Promise<Reply> {
     const { server } = this.#line.ports;
     const words = [name, ...args.map(bytes)];
-    return this.#send(name, commandSpec(name).readOnly, () => server.redis.execute(words), options);
+    const { readOnly } = commandSpec(name);
+    return this.#send({ name, readOnly, words }, () => server.redis.execute(words), options);
   }
 
   async run(
@@ -138,12 +146,13 @@ export class SimInstance implements MemberInstance {
       server.redis.run(script, keyBytes, argBytes, hasSource);
     const startedAt = process.now();
     const { name, readOnly } = script;
+    const what = { name, readOnly, words: [...keyBytes, ...argBytes] };
     try {
-      return await this.#send(name, readOnly, run(false), { ...options, deadlineMs });
+      return await this.#send(what, run(false), { ...options, deadlineMs });
     } catch (error) {
       if (!CoterieError.is(error, "REPLY_ERROR") || !error.message.includes("NOSCRIPT")) throw error;
       const leftMs = Math.max(1, deadlineMs - (process.now() - startedAt));
-      return this.#send(name, readOnly, run(true), { ...options, deadlineMs: leftMs });
+      return this.#send(what, run(true), { ...options, deadlineMs: leftMs });
     }
   }
 
@@ -158,7 +167,7 @@ export class SimInstance implements MemberInstance {
     return this.#subscriber;
   }
 
-  #send(name: string, readOnly: boolean, run: () => RawReply, options: CallOptions): Promise<Reply> {
+  #send({ name, readOnly, words }: What, run: () => RawReply, options: CallOptions): Promise<Reply> {
     const refusal = this.refusal();
     if (refusal !== undefined) return Promise.reject(refusal);
     const { process, settings } = this.#line.ports;
@@ -187,7 +196,7 @@ export class SimInstance implements MemberInstance {
       this.sent += 1;
       this.#calls.add(call);
       this.#watch(call, deadlineMs);
-      this.#line.send(name, run, (reply) => {
+      this.#line.send(name, words, run, (reply) => {
         this.#hear();
         call.settle(reply);
       });
@@ -236,7 +245,7 @@ export class SimInstance implements MemberInstance {
     if (process.now() - this.#heardAt >= SILENT_CHECKS_MAX * settings.healthMs) return this.#line.giveUp();
     if (this.#isProbing) return;
     this.#isProbing = true;
-    this.#line.send("ping", () => server.redis.execute(["PING"]), () => this.#hear());
+    this.#line.send("ping", [], () => server.redis.execute(["PING"]), () => this.#hear());
   }
 
   #onReady(): void {

@@ -55,6 +55,7 @@ export class Line {
     this.#timer = process.env.timers.after(settings.connectDeadlineMs, () => this.giveUp());
     const hello: Request = {
       name: "hello",
+      words: [],
       run: () => server.redis.runId,
       onReply: () => this.#becomeReady(connection),
     };
@@ -62,10 +63,16 @@ export class Line {
   }
 
   /** Sends on the connection as it is; `onReply` hears nothing once the connection is another. */
-  send(name: string, run: () => RawReply, onReply: (reply: RawReply) => void): void {
+  send(
+    name: string,
+    words: readonly string[],
+    run: () => RawReply,
+    onReply: (reply: RawReply) => void,
+  ): void {
     const connection = this.#connection;
     connection?.send({
       name,
+      words,
       run,
       onReply: (reply) => {
         if (connection === this.#connection) onReply(reply as RawReply);

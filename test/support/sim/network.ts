@@ -15,6 +15,10 @@ export class Direction {
   readonly #random: Random;
   readonly #pipes = new Set<Pipe>();
   #isHeld = false;
+  /** More time for each packet. */
+  extraMs = 0;
+  /** Packets so far. */
+  pushed = 0;
 
   constructor(clock: SimClock, random: Random, delayMsMin: number, delayMsMax: number) {
     this.#clock = clock;
@@ -32,7 +36,14 @@ export class Direction {
   }
 
   get delayMs(): number {
-    return this.delayMsMin + this.#random.fraction() * (this.delayMsMax - this.delayMsMin);
+    return this.delayMsMin + this.extraMs + this.#random.fraction() * (this.delayMsMax - this.delayMsMin);
+  }
+
+  /** Packets that are held back now. */
+  get waiting(): number {
+    let waiting = 0;
+    for (const pipe of this.#pipes) waiting += pipe.waiting;
+    return waiting;
   }
 
   /** Packets pile up until `letGo`. */
@@ -71,6 +82,7 @@ export class Pipe {
 
   push(arrival: () => void): void {
     if (this.#isCut) return;
+    this.#direction.pushed += 1;
     const { clock, delayMs } = this.#direction;
     const now = clock.now();
     this.#lastAt = Math.max(this.#lastAt, now + delayMs);
@@ -83,6 +95,10 @@ export class Pipe {
         arrival();
       }
     });
+  }
+
+  get waiting(): number {
+    return this.#waiting.length;
   }
 
   /** This connection alone: others between the two go on. */
@@ -130,6 +146,8 @@ export interface ServerSide {
 /** `run` gives the reply; it is called when the server gets to it. */
 export interface Request {
   readonly name: string;
+  /** For a trace. */
+  readonly words: readonly string[];
   readonly run: () => unknown;
   readonly onReply: (reply: unknown) => void;
 }

@@ -63,6 +63,11 @@ export class SimProcess {
     return ownMs / this.#rate;
   }
 
+  /** What waits for it to go on. */
+  get kept(): number {
+    return this.#kept.length;
+  }
+
   /** Now, or when it goes on, or never. */
   run(action: () => void): void {
     if (this.state === "killed") return;

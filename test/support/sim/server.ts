@@ -14,6 +14,8 @@ export class SimServer implements ServerSide {
   redis: SimRedis;
   isUp = true;
   isPaused = false;
+  /** Sees everything that it answers. */
+  onServed: ((connection: Connection, request: Request, reply: unknown) => void) | undefined;
   /** Clients see nothing of its end: as when the machine is gone, not the process. */
   #isSilent = false;
   readonly #clock: SimClock;
@@ -23,6 +25,8 @@ export class SimServer implements ServerSide {
   #wallUs: number;
   #rate: number;
   #anchorMs: number;
+  #scriptsBefore = 0;
+  readonly #settings = new Map<string, string>();
   #copy: ReadonlyMap<string, Entry> = new Map();
 
   constructor(id: string, clock: SimClock, aheadMs: number, rate: number) {
@@ -32,6 +36,24 @@ export class SimServer implements ServerSide {
     this.#wallUs = WALL_US + aheadMs * 1000;
     this.#rate = rate;
     this.redis = this.#newRun();
+  }
+
+  /** Requests that a paused server has not looked at. */
+  get waiting(): number {
+    return this.#queue.length;
+  }
+
+  /** In all its runs. */
+  get scriptsRun(): number {
+    return this.#scriptsBefore + this.redis.scriptsRun;
+  }
+
+  /** Settings that it keeps over restarts. */
+  configure(settings: Readonly<Record<string, string>>): void {
+    for (const [name, value] of Object.entries(settings)) {
+      this.#settings.set(name, value);
+      this.redis.config.set(name, value);
+    }
   }
 
   get connections(): ReadonlySet<Connection> {
@@ -70,6 +92,7 @@ export class SimServer implements ServerSide {
 
   restart(data: "kept" | "empty" | "old"): void {
     const kept = this.redis.db.copy();
+    this.#scriptsBefore += this.redis.scriptsRun;
     this.redis = this.#newRun();
     if (data !== "empty") this.redis.db.restore(data === "kept" ? kept : this.#copy);
     this.isUp = true;
@@ -112,25 +135,30 @@ export class SimServer implements ServerSide {
   }
 
   #serve(connection: Connection, request: Request): void {
-    connection.reply(request, request.run());
+    const reply = request.run();
+    this.onServed?.(connection, request, reply);
+    connection.reply(request, reply);
   }
 
   #publish(channel: string, message: string): number {
-    let reached = 0;
-    for (const connection of this.#connections) {
-      if (!connection.channels.has(channel)) continue;
-      connection.publish(channel, message);
-      reached += 1;
-    }
-    return reached;
+    const reached = this.#subscribers(channel);
+    for (const connection of reached) connection.publish(channel, message);
+    return reached.length;
+  }
+
+  #subscribers(channel: string): Connection[] {
+    return [...this.#connections].filter(({ channels }) => channels.has(channel));
   }
 
   #newRun(): SimRedis {
     this.#runs += 1;
-    return new SimRedis({
+    const redis = new SimRedis({
       runId: `${this.id}${String(this.#runs).padStart(39, "0")}`,
       wallUs: () => this.wallUs(),
       publish: (channel, message) => this.#publish(channel, message),
+      subscribers: (channel) => this.#subscribers(channel).length,
     });
+    for (const [name, value] of this.#settings) redis.config.set(name, value);
+    return redis;
   }
 }

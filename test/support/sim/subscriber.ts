@@ -80,7 +80,7 @@ export class SimSubscriber implements MemberSubscriber {
       for (const channel of channels) if (connection.hasServer) connection.channels.add(channel);
       return OK;
     };
-    this.#line.send("subscribe", subscribe, () => {
+    this.#line.send("subscribe", channels, subscribe, () => {
       this.#askedAt = undefined;
       for (const channel of channels) this.#confirmed.add(channel);
       this.#settle();
@@ -104,7 +104,7 @@ export class SimSubscriber implements MemberSubscriber {
     if (!this.#line.isReady) return;
     if (this.#askedAt === undefined) {
       this.#askedAt = process.now();
-      this.#line.send("ping", () => server.redis.execute(["PING"]), () => {
+      this.#line.send("ping", [], () => server.redis.execute(["PING"]), () => {
         this.#askedAt = undefined;
       });
     } else if (process.now() - this.#askedAt >= settings.connectDeadlineMs) {

@@ -18,6 +18,8 @@ export interface SimRedisOptions {
   readonly wallUs: () => number;
   /** Delivers a message; says how many subscribers it reached. */
   readonly publish?: (channel: string, message: string) => number;
+  /** How many subscribers a channel has. */
+  readonly subscribers?: (channel: string) => number;
 }
 
 /** The script that a client sends; of the real one, what running it needs. */
@@ -93,6 +95,9 @@ export class SimRedis {
         return args[0] ?? new StatusReply("PONG");
       case "PUBLISH":
         return this.#options.publish?.(args[0] ?? "", args[1] ?? "") ?? 0;
+      case "PUBSUB":
+        if (args[0]?.toUpperCase() !== "NUMSUB") break;
+        return args.slice(1).flatMap((channel) => [channel, this.#options.subscribers?.(channel) ?? 0]);
       case "FLUSHALL":
       case "FLUSHDB":
         this.db.clear();

@@ -1,0 +1,72 @@
+/**
+ * What the model test runs: worlds small and quick enough that a seed takes milliseconds, every length in
+ * them short and in proportion. The seed alone decides what kind of world it is.
+ */
+import { seededRandom } from "../../../src/testing/index.ts";
+import type { OpenSettings } from "../../../src/locks/open.ts";
+import type { RunPlan } from "./run.ts";
+
+/** `within`: no more instances lose data or leap at once than may. `beyond`: any number. */
+export type PlanKind = "within" | "beyond";
+
+const LEASE_MS_MAX = 400;
+const NAME = "sim";
+
+export function planOf(seed: number, instances: number, kind: PlanKind = "within", traces = false): RunPlan {
+  // Another stream of chance than the world's own, so that a plan can change without the run.
+  const random = seededRandom(seed + 2 ** 40);
+  const tolerated = instances - (Math.floor(instances / 2) + 1);
+  const losesMany = kind === "beyond" || random.below(4) === 0;
+  const durable = random.below(4) === 0 ? ["a"] : [];
+  const settings: OpenSettings = {
+    name: NAME,
+    leaseMsMax: LEASE_MS_MAX,
+    // It waives what is promised when too many lose their data at once.
+    assumeNew: !losesMany && random.below(8) > 0,
+    durable,
+    deadlineMs: 40,
+    reserveMs: 20,
+    ticketMs: 500,
+    splitMs: 8,
+    bargeMaxMs: 100,
+    waitersMax: 20,
+    keys: "encoded",
+  };
+  const processes = 2 + random.below(3);
+  return {
+    world: {
+      seed,
+      instances,
+      traces,
+      line: { deadlineMs: 40, connectDeadlineMs: 80, healthMs: 100, retryMs: 20 },
+      driftMax: 0.001,
+      delayMs: [0.1, 0.3 + random.below(4)],
+    },
+    work: {
+      settings,
+      resources: ["one", "two", "three"].slice(0, 1 + random.below(3)),
+      permits: 1 + random.below(3),
+      leasesMs: [60, 120, 200, LEASE_MS_MAX],
+      waitsMs: [0, 30, 100, 300],
+      holdMsMax: 60,
+      thinkMsMax: 60,
+      shares: { permit: random.below(3), readWrite: random.below(4), several: random.below(3) },
+      forces: random.below(4) === 0,
+      workers: 1 + random.below(2),
+    },
+    faults: {
+      pauseMs: 20 + random.below(100),
+      losersMax: losesMany ? instances : tolerated,
+      leapersMax: kind === "beyond" ? instances : tolerated,
+      leapMsMin: 300,
+      lastsMsMax: 50 + random.below(400),
+      leaseMsMax: LEASE_MS_MAX,
+      bootKey: `${NAME}:boot`,
+      noticeMs: LEASE_MS_MAX / 2,
+    },
+    processes,
+    runMs: 800,
+    settleMs: 3000,
+    durable,
+  };
+}

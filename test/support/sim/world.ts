@@ -1,0 +1,141 @@
+/**
+ * A lock group of one seed: servers, processes, the wires between them, and one clock for all. Everything
+ * that happens is noted where it happens: for the checker as history, for people as a trace (when asked
+ * for), for the tests as counts of what was met.
+ */
+import { subscribe, unsubscribe } from "node:diagnostics_channel";
+
+import type { Env, Random } from "../../../src/env/index.ts";
+import type { Messages } from "../../../src/observe/channels.ts";
+import { seededRandom, SimClock } from "../../../src/testing/index.ts";
+import type { HistoryEvent } from "../lock-history.ts";
+import { Counts } from "./counts.ts";
+import type { RawReply } from "./lua/engine.ts";
+import { plain } from "./redis/compare.ts";
+import { SimInstance } from "./instance.ts";
+import type { LineSettings } from "./line.ts";
+import { Direction, type Wire } from "./network.ts";
+import { SimProcess } from "./process.ts";
+import { SimServer } from "./server.ts";
+
+export interface WorldPlan {
+  readonly seed: number;
+  readonly instances: number;
+  /** True prints what happens; slow. */
+  readonly traces?: boolean;
+  readonly line: LineSettings;
+  /** How far from right the clocks of processes and servers may run: 0.001 is a tenth of a percent. */
+  readonly driftMax: number;
+  readonly delayMs: readonly [number, number];
+}
+
+export class SimWorld {
+  readonly plan: WorldPlan;
+  readonly clock: SimClock = new SimClock();
+  readonly random: Random;
+  readonly servers: readonly SimServer[];
+  readonly processes: SimProcess[] = [];
+  readonly history: HistoryEvent[] = [];
+  readonly counts: Counts = new Counts();
+  readonly lines: string[] = [];
+  /** What went wrong that is not for the checker: an error nobody foresaw. */
+  readonly problems: string[] = [];
+  readonly #wires = new Map<string, Wire>();
+  readonly #instances = new Map<SimProcess, SimInstance[]>();
+  readonly #startedAt: number;
+
+  constructor(plan: WorldPlan) {
+    this.plan = plan;
+    this.random = seededRandom(plan.seed);
+    this.#startedAt = this.clock.now();
+    this.servers = Array.from({ length: plan.instances }, (_, at) => {
+      const aheadMs = this.random.below(4000) - 2000;
+      return new SimServer("abcde"[at] as string, this.clock, aheadMs, this.#rate());
+    });
+    if (plan.traces !== true) return;
+    for (const server of this.servers) {
+      server.onServed = ({ process, number }, { name, words }, reply) => {
+        if (name === "hello" || name === "ping" || name === "info") return;
+        const text = typeof reply === "string" ? JSON.stringify(reply) : JSON.stringify(plain(reply as RawReply));
+        this.trace(() => `  ${server.id} < ${process.name}#${number} ${name} ${words.join(" ")} > ${text}`);
+      };
+    }
+  }
+
+  /** Milliseconds of true time since the beginning. */
+  get now(): number {
+    return this.clock.now() - this.#startedAt;
+  }
+
+  newProcess(name: string): SimProcess {
+    const process = new SimProcess(name, this.clock, this.random, this.#rate());
+    this.processes.push(process);
+    return process;
+  }
+
+  /** Fresh connections of a process to every server. */
+  connect(process: SimProcess): SimInstance[] {
+    const instances = this.servers.map((server) => {
+      const wire = this.wire(process, server);
+      const { random, plan } = this;
+      return new SimInstance({ process, server, wire, random, settings: plan.line });
+    });
+    this.#instances.set(process, instances);
+    return instances;
+  }
+
+  instancesOf(process: SimProcess): readonly SimInstance[] {
+    return this.#instances.get(process) ?? [];
+  }
+
+  wire(process: SimProcess, server: SimServer): Wire {
+    const key = `${process.name} ${server.id}`;
+    let wire = this.#wires.get(key);
+    if (wire === undefined) {
+      const [least, most] = this.plan.delayMs;
+      const direction = (): Direction => new Direction(this.clock, this.random, least, most);
+      wire = { toServer: direction(), toClient: direction() };
+      this.#wires.set(key, wire);
+    }
+    return wire;
+  }
+
+  note(event: HistoryEvent): void {
+    this.history.push(event);
+    const { event: what, at: _, ...rest } = event;
+    this.trace(() => `${what} ${JSON.stringify(rest)}`);
+  }
+
+  trace(text: () => string): void {
+    if (this.plan.traces === true) this.lines.push(`${this.now.toFixed(3).padStart(9)} ${text()}`);
+  }
+
+  fail(what: string): void {
+    this.problems.push(what);
+    this.trace(() => `PROBLEM ${what}`);
+  }
+
+  /** Calls back with each message of the channel until `body` is over. */
+  async listening<Name extends keyof Messages>(
+    name: Name,
+    onMessage: (message: Messages[Name]) => void,
+    body: () => Promise<void>,
+  ): Promise<void> {
+    const own = (message: unknown): void => onMessage(message as Messages[Name]);
+    subscribe(name, own);
+    try {
+      await body();
+    } finally {
+      unsubscribe(name, own);
+    }
+  }
+
+  /** For what watches from outside and belongs to no process. */
+  get env(): Env {
+    return { clock: this.clock, timers: this.clock, random: this.random };
+  }
+
+  #rate(): number {
+    return 1 + (this.random.fraction() * 2 - 1) * this.plan.driftMax;
+  }
+}
