@@ -2,4 +2,5 @@
 export { LockGroup } from "./group.ts";
 export type { MemberInstance, MemberSubscriber } from "./instance.ts";
 export type { Member } from "./member.ts";
+export { type Replacement, replaceLockInstance, replaceOn, type ReplaceOptions } from "./replace.ts";
 export type { GroupSettings, GroupStatus, MemberState, MemberStatus } from "./status.ts";

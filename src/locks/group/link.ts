@@ -136,9 +136,9 @@ export class Link {
     return this.#swap(READMIT, [boot, countersKey, knownKey], args);
   }
 
-  regroup(expected: string, { next, newcomer, mark, leaving, group }: Regroup): Promise<Swap> {
+  regroup(expected: string | null, { next, newcomer, mark, leaving, group }: Regroup): Promise<Swap> {
     const keys = [this.#keys.boot, this.#keys.known, this.#keys.group];
-    return this.#swap(REGROUP, keys, [expected, next, newcomer, mark, leaving, group]);
+    return this.#swap(REGROUP, keys, [expected ?? "", next, newcomer, mark, leaving, group]);
   }
 
   /** What is known here of another instance, after noting `value` if nothing was. */
@@ -149,6 +149,11 @@ export class Link {
       this.#call("hget", [known, id]),
     ]);
     return String(noted);
+  }
+
+  /** What is known here of another instance. */
+  async known(id: string): Promise<string | null> {
+    return textOrNull(await this.#call("hget", [this.#keys.known, id]));
   }
 
   async note(known: ReadonlyMap<string, string>): Promise<void> {
