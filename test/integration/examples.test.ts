@@ -19,7 +19,7 @@ import { rejection } from "../support/reject.ts";
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 const README = read("README.md");
 /** The pages whose code is shown to be that of examples. */
-const PAGES = ["README.md", "docs/express.md"];
+const PAGES = ["README.md", "docs/express.md", "docs/bullmq.md", "docs/fencing.md"];
 
 let redis: RedisGroup;
 const started: Program[] = [];
@@ -124,10 +124,54 @@ describe("examples", () => {
     expect(await program.ended).toEqual({ code: 0, signal: null });
   });
 
+  test("fencing.ts refuses the late write of a holder that was stopped beyond its lease", async () => {
+    const program = run(".build/examples/fencing.js");
+
+    expect(await program.ended).toEqual({ code: 0, signal: null });
+    expect(program.output.split("\n")).toEqual([
+      "the sleeper holds the lock, and is stopped",
+      "after its lease another holder's write was made",
+      "the sleeper's write was refused; it had lost its lock: true",
+      "invoice:7 is paid by the other",
+      "",
+    ]);
+    expect(await program.leftovers()).toEqual([]);
+    expect(read("docs/fencing.md")).toContain(`\n\`\`\`\n${program.output}\`\`\`\n`);
+  });
+
+  test("express-lock.ts loses no increment of two processes", async () => {
+    const programs = [1, 2].map(() => run(".build/examples/express-lock.js", { PORT: "0" }));
+    for (const program of programs) await program.printed("listening on ");
+    const apps = programs.map(({ output }) => request(/listening on (\S+)/.exec(output)?.[1] ?? ""));
+
+    const asked = Array.from({ length: 30 }, (_, n) => apps[n % 2]!.post("/counters/visits"));
+    const answers = await Promise.all(asked);
+    const counts = answers.map(({ body }) => (body as { readonly count: number }).count);
+    for (const program of programs) program.signal("SIGTERM");
+
+    expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([200]));
+    expect(counts.toSorted((a, b) => a - b)).toEqual(Array.from({ length: 30 }, (_, n) => n + 1));
+    for (const program of programs) expect(await program.ended).toEqual({ code: 0, signal: null });
+  });
+
+  test("bullmq-worker.ts charges each account what it was charged", async () => {
+    const program = run(".build/examples/bullmq-worker.js");
+
+    expect(await program.ended).toEqual({ code: 0, signal: null });
+    expect(program.output).toBe("ann has 30\nbob has 20\n");
+  });
+
   test("each file of examples is run by a test", () => {
     const files = readdirSync(join(ROOT, "examples")).filter((name) => /\.m?[jt]s$/.test(name));
 
-    expect(files.toSorted()).toEqual(["cache.ts", "express-app.ts", "first.mjs"]);
+    expect(files.toSorted()).toEqual([
+      "bullmq-worker.ts",
+      "cache.ts",
+      "express-app.ts",
+      "express-lock.ts",
+      "fencing.ts",
+      "first.mjs",
+    ]);
   });
 });
 

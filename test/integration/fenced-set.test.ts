@@ -2,11 +2,12 @@
 import { createRequire } from "node:module";
 
 import fc from "fast-check";
-import { Redis } from "ioredis";
+import { Cluster, Redis } from "ioredis";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 
 import { arcOf, fencedSet, type FencedClient, type Key } from "../../src/index.ts";
 import { type RedisGroup, startRedis } from "../../src/testing/index.ts";
+import { freePorts } from "../support/free-ports.ts";
 import { OpenShards } from "../support/open-shards.ts";
 import { rejection } from "../support/reject.ts";
 
@@ -132,6 +133,26 @@ test("bytes, text and numbers are written as they are, over a value of any type"
   expect(await direct[0]!.getBuffer("list")).toEqual(bytes);
   expect([await direct[0]!.get("expiring"), await direct[0]!.pttl("expiring")]).toEqual(["7", -1]);
   expect(await direct[0]!.get("text")).toBe("");
+});
+
+test("in Redis Cluster a key and its fence are in one slot, whatever the key's tag", async () => {
+  const [busPort = 0] = await freePorts(1);
+  const announced = { "cluster-announce-ip": "127.0.0.1" };
+  const config = { "cluster-enabled": true, "cluster-port": busPort, ...announced };
+  await using group = await startRedis({ count: 1, config });
+  const { host, port, url } = group.instances[0]!;
+  const member = new Redis(url);
+  clients.push(member);
+  await member.call("CLUSTER", ["ADDSLOTSRANGE", 0, 16_383]);
+  const cluster = new Cluster([{ host, port }], { retryDelayOnClusterDown: 20 });
+
+  const keys = ["plain", "{tag}", "a{tag}b", "a{b"];
+  const made = await Promise.all(keys.map((key) => fencedSet(cluster, key, key, 5)));
+  const late = await Promise.all(keys.map((key) => fencedSet(cluster, key, "late", 4)));
+  cluster.disconnect();
+
+  expect(made).toEqual(keys.map(() => true));
+  expect(late).toEqual(keys.map(() => false));
 });
 
 describe("a key and its fence", () => {
