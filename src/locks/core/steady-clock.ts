@@ -3,10 +3,10 @@
  * monotonic clock does not see. So a deadline has passed as soon as either clock says so, and leaps of the
  * wall clock change nothing.
  *
- * The boot clock is coarse and slow to ask (a system call and a file), so it is asked at `look()` alone, which
- * whoever is about to trust a lease calls first; and there only when the wall clock has moved otherwise than
- * the monotonic one, as it does in a sleep, or when it was not asked for a while. So a wall clock that was set
- * back by exactly the length of a sleep hides it, for `UNASKED_MS_MAX` at most.
+ * The boot clock is coarse and slow to ask (a system call and a file), so it is asked at `look()` alone,
+ * which whoever is about to trust a lease calls first; and there only when the wall clock has moved
+ * otherwise than the monotonic one, as it does in a sleep, or when it was not asked for a while. So a wall
+ * clock that was set back by exactly the length of a sleep hides it, for `UNASKED_MS_MAX` at most.
  */
 import type { Clock } from "../../env/index.ts";
 
