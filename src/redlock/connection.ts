@@ -15,11 +15,14 @@ const NAME = "coterie-redlock";
 export class Connection {
   readonly given: GivenClients;
   readonly settings: LockerSettings;
+  /** What the locker's own keys begin with, before a colon. */
+  readonly name: string;
   #opening: Promise<Locker> | undefined;
 
   constructor(given: GivenClients, settings: LockerSettings) {
     this.given = given;
     this.settings = settings;
+    this.name = settings.name ?? NAME;
     for (const client of given.byId.values()) client.on("end", () => this.#closeWithClients());
   }
 
@@ -44,8 +47,8 @@ export class Connection {
   async #open(): Promise<Locker> {
     try {
       return await openLocker({
-        name: NAME,
         ...this.settings,
+        name: this.name,
         instances: this.given.instances,
         keys: "plain",
       });

@@ -174,6 +174,7 @@ export class Redlock extends EventEmitter {
   ): Promise<Lock> {
     requireDuration(duration);
     const names = readResources(resources);
+    this.#refuseOwnKeys(names);
     const merged = mergeSettings("acquire", this.settings, settings);
     const failed: Attempts = [];
     const lock = await this.#try(names, duration, merged, failed);
@@ -276,6 +277,14 @@ export class Redlock extends EventEmitter {
   unlock(lock: Lock, ...callback: never[]): Promise<ExecutionResult> {
     refuseCallback("unlock", callback);
     return this.release(lock);
+  }
+
+  /** Under its own name a resource could be a key of the locker itself. */
+  #refuseOwnKeys(names: readonly string[]): void {
+    const own = `${this.#connection.name}:`;
+    const name = names.find((one) => (this.#keyPrefix + one).startsWith(own));
+    if (name === undefined) return;
+    throw invalid(`resource ${quote(name)}: keys that begin with ${own} are the locker's own`);
   }
 
   async #try(

@@ -67,9 +67,9 @@ test("C2: what a restart without data forgot is not granted again while it may b
   const late = await outcomeOf(second.acquire("r", { waitMs: 10_000, leaseMs: 500 }));
 
   expect(heldThen).toBe(true);
-  expect(oldSecond.state).toBe("resolved");
+  expect(oldSecond.error).toBeUndefined();
   expect(early.state).toBe("rejected");
-  expect(late.state).toBe("resolved");
+  expect(late.error).toBeUndefined();
   expect(lock.lost).toBe(true);
   expect(late.value?.fencingToken).toBeGreaterThan(lock.fencingToken);
 });
@@ -84,16 +84,18 @@ test("C3: what a leaping clock expired is not granted again while it may be held
   const oldLock = await old1.acquire(["old"], 1500);
   const lock = await first.acquire("r", { leaseMs: LEASE_MS_MAX, renew: false });
 
+  // Until it stands on all of them, those included that were slower than the quorum.
+  await sleep(50);
   for (const at of [2, 3, 4]) clocked.leap(at, 2000);
-  const oldSecond = await outcomeOf(old2.acquire(["old"], 1500));
+  const oldSecond = await outcomeOf(old2.acquire(["old"], 1500, { retryCount: 5, retryDelay: 30 }));
   const early = await outcomeOf(second.acquire("r", { waitMs: 0 }));
   const heldThen = !lock.lost && oldLock.expiration > Date.now();
   const late = await outcomeOf(second.acquire("r", { waitMs: 10_000, leaseMs: 500 }));
 
   expect(heldThen).toBe(true);
-  expect(oldSecond.state).toBe("resolved");
+  expect(oldSecond.error).toBeUndefined();
   expect(early.state).toBe("rejected");
-  expect(late.state).toBe("resolved");
+  expect(late.error).toBeUndefined();
   expect(late.value?.fencingToken).toBeGreaterThan(lock.fencingToken);
 });
 

@@ -152,11 +152,12 @@ test("servers that may evict keys are refused with the reason", async () => {
 });
 
 test("the clients' user needs no more rights than the documents say", async () => {
-  const rights = "~locks:* ~coterie-redlock:* &coterie-redlock:* +@read +@write +@scripting +@pubsub +@connection";
+  const keys = "~locks:* ~coterie-redlock:* &coterie-redlock:*";
+  const commands = "+@read +@write +@scripting +@pubsub +@connection +info +time";
   const servers = redis.clients();
   for (const server of servers) {
-    const words = ["SETUSER", "app", "on", ">secret", "resetchannels", ...rights.split(" "), "+info", "+time"];
-    await server.call("ACL", words);
+    const words = `SETUSER app on >secret resetchannels ${keys} ${commands}`;
+    await server.call("ACL", words.split(" "));
   }
   const urls = redis.group.urls.map((url) => url.replace("redis://", "redis://app:secret@"));
   const [redlock, other] = [redis.ours({}, redis.clients({}, urls)), redis.ours({}, redis.clients({}, urls))];

@@ -18,6 +18,11 @@ async function valuesOf(resource: string): Promise<(string | null)[]> {
   return Promise.all(redis.clients().map((client) => client.get(resource)));
 }
 
+/** A quorum confirms a release; the others may take a moment longer. */
+async function expectGone(resource: string): Promise<void> {
+  await expect.poll(() => valuesOf(resource)).toEqual([null, null, null]);
+}
+
 test("the room has redlock's names, and its default export", () => {
   expect(Object.keys(room)).toEqual(
     expect.arrayContaining(["default", "Redlock", "Lock", "ExecutionError", "ResourceLockedError"]),
@@ -43,7 +48,7 @@ describe("a lock", () => {
     expect(leftMs).toBeLessThanOrEqual(5000);
     expect(lock.expiration).toBe(0);
     expect(result.attempts).toHaveLength(1);
-    expect(await valuesOf("account:7")).toEqual([null, null, null]);
+    await expectGone("account:7");
   });
 
   test("tells when it is over, on the wall clock", async () => {
@@ -69,7 +74,7 @@ describe("a lock", () => {
     const error = await rejection(() => redis.ours().acquire(["a", "b"], 5000, { retryCount: 0 }), "LOCKED");
 
     expect(error).toBeInstanceOf(ExecutionError);
-    expect(await valuesOf("a")).toEqual([null, null, null]);
+    await expectGone("a");
   });
 
   test("that is extended lasts from now, whichever of its objects is asked", async () => {
@@ -89,7 +94,7 @@ describe("a lock", () => {
     expect((await third.attempts[0])?.votesFor.size).toBe(3);
     await first.release();
     expect(third.expiration).toBe(0);
-    expect(await valuesOf("r")).toEqual([null, null, null]);
+    await expectGone("r");
   });
 
   test("that is over cannot be extended, which is said at once", async () => {
@@ -120,26 +125,26 @@ describe("a lock", () => {
   });
 
   test("may last longer than the longest lease: it is renewed, and ends by itself", async () => {
-    const redlock = redis.ours({ locker: { leaseMsMax: 300 } });
+    const redlock = redis.ours({ locker: { leaseMsMax: 500 } });
     const startedAt = systemEnv.clock.now();
-    const lock = await redlock.acquire(["long"], 1000);
+    const lock = await redlock.acquire(["long"], 1500);
 
     const leftMs = lock.expiration - Date.now();
     const leases: number[] = [];
-    while (systemEnv.clock.now() < startedAt + 850) {
+    while (systemEnv.clock.now() < startedAt + 1200) {
       leases.push(await redis.client(0).pttl("long"));
       await sleep(50);
     }
     const next = await outcomeOf(redlock.acquire(["long"], 100, { retryCount: 20, retryDelay: 100 }));
     const overMs = systemEnv.clock.now() - startedAt;
 
-    expect(leftMs).toBeGreaterThan(900);
-    expect(leftMs).toBeLessThanOrEqual(1000);
+    expect(leftMs).toBeGreaterThan(1300);
+    expect(leftMs).toBeLessThanOrEqual(1500);
     expect(Math.min(...leases)).toBeGreaterThan(0);
-    expect(Math.max(...leases)).toBeLessThanOrEqual(300);
+    expect(Math.max(...leases)).toBeLessThanOrEqual(500);
     expect(next.state).toBe("resolved");
-    expect(overMs).toBeGreaterThan(900);
-    expect(overMs).toBeLessThan(1400);
+    expect(overMs).toBeGreaterThan(1400);
+    expect(overMs).toBeLessThan(2000);
     expect(lock.expiration).toBe(0);
   });
 
@@ -154,7 +159,7 @@ describe("a lock", () => {
       expect(disposed.expiration).toBeGreaterThan(0);
     }
 
-    expect(await valuesOf("r")).toEqual([null, null, null]);
+    await expectGone("r");
   });
 
   test("that somebody made by hand is refused", async () => {
@@ -295,7 +300,7 @@ describe("using", () => {
 
     expect([first, second]).toEqual(["without settings", false]);
     expect(third).toBeGreaterThan(0);
-    expect(await valuesOf("r")).toEqual([null, null, null]);
+    await expectGone("r");
   });
 
   test("renews for as long as the routine runs, earlier than the threshold asks", async () => {
@@ -314,7 +319,7 @@ describe("using", () => {
 
     expect(outcome.value).toBe(false);
     expect(Math.min(...leases)).toBeGreaterThan(250);
-    expect(await valuesOf("r")).toEqual([null, null, null]);
+    await expectGone("r");
   });
 
   test("renews earlier still where the threshold asks for it", async () => {
@@ -372,7 +377,7 @@ describe("redlock 4's names", () => {
     await redlock.unlock(both);
 
     expect(refused.error).toBeInstanceOf(ExecutionError);
-    expect(await valuesOf("a")).toEqual([null, null, null]);
+    await expectGone("a");
   });
 
   test("but no callbacks, which is said at once", async () => {
@@ -397,10 +402,10 @@ test("bad arguments are refused before anything is sent", async () => {
     const error = await rejection(() => redlock.acquire(["r"], duration), "INVALID_ARGUMENT");
     expect(error.message).toContain("Duration must be an integer value in milliseconds");
   }
-  for (const resources of [[""], [7], null, ["r", "r"]] as never[]) {
+  for (const resources of [[""], [7], null, ["r", "r"], ["coterie-redlock:boot"]] as never[]) {
     await rejection(() => redlock.acquire(resources, 1000), "INVALID_ARGUMENT");
   }
   await rejection(() => redlock.acquire(["r"], 1000, { retryCount: -3 }), "INVALID_OPTION");
 
-  expect(await valuesOf("r")).toEqual([null, null, null]);
+  await expectGone("r");
 });
