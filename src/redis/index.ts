@@ -1,6 +1,13 @@
 /** The room that talks to Redis: the only one that imports ioredis. */
 export type { CallOptions } from "./calls.ts";
-export { type Argument, commandSpec, type CommandSpec, Encoded, type Reply, type SentArgument } from "./commands.ts";
+export {
+  type Argument,
+  commandSpec,
+  type CommandSpec,
+  Encoded,
+  type Reply,
+  type SentArgument,
+} from "./commands.ts";
 export type { InstanceInput, InstanceOptions } from "./connect.ts";
 export { createInstance, type Instance } from "./instance.ts";
 export { defineScript, type Script, type ScriptDefinition } from "./script.ts";

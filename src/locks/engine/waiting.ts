@@ -51,7 +51,8 @@ export class Waiting {
     const acquisition = this.#byBase.get(base);
     if (acquisition !== undefined) acquisition.onMessage(at, word);
     else if (word === "w") {
-      const target = { kind: ticket.slice(-1) as Kind, base, keys: encodeArguments([key]), counters: [], info: "" };
+      const kind = ticket.slice(-1) as Kind;
+      const target = { kind, base, keys: encodeArguments([key]), counters: [], info: "" };
       this.#send(at, releaseOp(target, NOBODY, LAST_NUMBER, true));
     }
   }

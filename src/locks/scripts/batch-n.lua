@@ -11,7 +11,7 @@
 --       not change its membership between the look at the boot record and whatever rests on it.
 --
 -- A lock key holds `<holder token: 28><number: 8>`, more after a space, or a reservation
--- `!<holder token> <until, microseconds>`: then the first in the queue was told, and holds nothing yet.
+-- `!<ticket> <until, microseconds>`: then the first in the queue was told, and holds nothing yet.
 -- A ticket is `<holder token><kind>`: x exclusive, w writer, r reader, m several keys. Its score is its time.
 -- A message is `w <ticket> <key>`, it is yours to take, or `n <ticket> <key>`, you are next.
 local call, sub, format = redis.call, string.sub, string.format
@@ -153,11 +153,12 @@ local function readUntil(key)
   return nil
 end
 
--- The reservation was not used in time: whoever had it is passed over until it is heard of again.
+-- The reservation was not used in time: whoever had it is passed over until it is heard of again, unless
+-- it has withdrawn its ticket.
 local function lapse(key, reservation)
   local id = sub(reservation, 2, 17)
   call('DEL', key)
-  if stateOf(id) then
+  if stateOf(id) and call('ZSCORE', queueOf(key), sub(reservation, 2, 30)) then
     call('SET', prefix .. ':client:' .. id, '0', 'XX', 'KEEPTTL')
     clients[id] = '0'
   end
@@ -166,7 +167,7 @@ end
 -- What the key holds, with an overdue reservation taken away; false when it is free.
 local function valueOf(key)
   local value = call('GET', key)
-  if not value or sub(value, 1, 1) ~= '!' or tonumber(sub(value, 31)) > now then return value end
+  if not value or sub(value, 1, 1) ~= '!' or tonumber(sub(value, 32)) > now then return value end
   lapse(key, value)
   return false
 end
@@ -243,7 +244,7 @@ local function serve(key)
         if other ~= key and not isFor(other, ticket) then return end
       end
       if tell(ticket, 'w', key) then
-        local reservation = '!' .. sub(ticket, 1, 28) .. ' ' .. format('%.0f', now + reserveMs * 1000)
+        local reservation = '!' .. ticket .. ' ' .. format('%.0f', now + reserveMs * 1000)
         for _, each in ipairs(wanted) do call('SET', each, reservation, 'PX', reserveMs + 1000) end
         return tellNext(queue, ticket, key)
       end
@@ -279,7 +280,7 @@ local function obstacle(key, base, kind, barge)
       queued = true
       return nil
     end
-    if sub(value, 1, 1) == '!' then return { ms = math.ceil((tonumber(sub(value, 31)) - now) / 1000) } end
+    if sub(value, 1, 1) == '!' then return { ms = math.ceil((tonumber(sub(value, 32)) - now) / 1000) } end
     local ms = call('PTTL', key)
     return { ms = ms < 0 and leaseMsMax or ms, foreign = not string.find(value, '^' .. string.rep('%x', 36)) }
   end
