@@ -37,6 +37,9 @@ export interface Bounds {
   readonly releaseMs: number;
 }
 
+/** What is done in the first moments after a stall was done before anybody could notice the stall. */
+const AWAKE_MICROS_MAX = 20_000;
+
 const MODES: Readonly<Record<WorkKind, LockMode>> = {
   lock: "lock",
   permit: "permit",
@@ -46,9 +49,28 @@ const MODES: Readonly<Record<WorkKind, LockMode>> = {
 
 export function historyOf(told: readonly Told[], bounds: Bounds): HistoryEvent[] {
   return told.flatMap((event) => {
-    const happened = toHistory(event, bounds);
+    const happened = toHistory(event.event === "acquired" ? answerTold(event, told) : event, bounds);
     return happened === undefined ? [] : [happened];
   });
+}
+
+type Acquired = Extract<Told, { readonly event: "acquired" }>;
+
+/**
+ * A process can be stopped between the answer and its first look at it, which then finds the lease over.
+ * The answer came before the stall, and what was left is not known: the least is taken.
+ */
+function answerTold(acquired: Acquired, told: readonly Told[]): Acquired {
+  const { process, hold, at, until } = acquired;
+  if (until > at) return acquired;
+  const own = told.filter((event) => event.process === process);
+  const asked = own.find((event) => event.event === "asked" && event.hold === hold);
+  const stall = own.find(
+    (event) => event.event === "stalled" && event.at < at && at < event.until + AWAKE_MICROS_MAX,
+  );
+  if (asked === undefined || stall === undefined) return acquired;
+  const answeredAt = Math.max(asked.at, stall.at) + 1;
+  return { ...acquired, at: answeredAt, until: answeredAt + 1 };
 }
 
 function toHistory(event: Told, { acquireMs, releaseMs }: Bounds): HistoryEvent | undefined {
