@@ -1,11 +1,14 @@
-import { openCoterie } from "coterie";
+import { fencedSet, openCoterie } from "coterie";
 
-const urls = process.env.REDIS_URLS ?? "redis://127.0.0.1:6379"; // one or more, with commas
+const urls = process.env.REDIS_URLS ?? "redis://127.0.0.1:6379"; // one, three or five, with commas
 const coterie = await openCoterie({ name: "shop", instances: urls.split(",") });
+const { locks, shards } = coterie;
 try {
-  await coterie.shards.set("cart:7", "3 apples", { ttlMs: 60_000 });
-  const value = await coterie.shards.get("cart:7");
-  console.log(`cart:7 is on ${coterie.shards.for("cart:7").id}: ${value}`);
+  await locks.using("cart:7", { leaseMs: 5_000 }, async ({ fencingToken }) => {
+    const apples = Number(await shards.get("cart:7")) + 1;
+    await fencedSet(shards, "cart:7", apples, fencingToken);
+    console.log(`cart:7, on ${shards.for("cart:7").id}, has ${apples} apples, by token ${fencingToken}`);
+  });
 } finally {
   await coterie.close();
 }
