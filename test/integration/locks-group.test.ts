@@ -56,6 +56,22 @@ describe("a new group", () => {
     }
   });
 
+  test("is agreed on whichever process is first, time and again", async () => {
+    for (let round = 0; round < 8; round += 1) {
+      const name = `round${round}`;
+      const groups = await Promise.all(
+        Array.from({ length: 4 }, async (_, nth) => {
+          await systemEnv.clock.sleep(nth * round);
+          return opened.open(redis.urls, { name });
+        }),
+      );
+      for (const group of groups) await untilStates(group, "member member member", 250);
+      opened.destroyAll();
+    }
+
+    expect(await admins[0]!.exists("round0:boot", "round7:boot")).toBe(2);
+  });
+
   test("describes itself on each instance, and each notes who the others are", async () => {
     const group = await opened.open(redis.urls);
     const known = (): Promise<string[]> => admins[2]!.hkeys("t:known");
@@ -130,6 +146,15 @@ describe("a new group in production", () => {
     ]);
   });
 
+  test.each([1, 2])("of %i instances waits just so", async (count) => {
+    const group = await opened.open(redis.urls.slice(0, count), { assumeNew: false });
+    const before = new Set(statesOf(group).split(" "));
+
+    await untilStates(group, Array.from({ length: count }, () => "member").join(" "));
+
+    expect(before).toEqual(new Set(["abstaining"]));
+  });
+
   test("is agreed on by processes that open it at the same moment", async () => {
     const groups = await Promise.all(
       Array.from({ length: 4 }, () => opened.open(redis.urls, { assumeNew: false })),
@@ -165,14 +190,15 @@ describe("an instance that was emptied", () => {
     await admins[1]!.hset("t:counters", "7", "701", "8", "800");
 
     const restartedAt = systemEnv.clock.now();
-    await servers[2]!.restart({ wipe: true });
-    await untilStates(group, "member member abstaining");
-    const readmittedAfterMs = async (): Promise<number> => {
+    const waits = await heardOn("coterie:lock:abstaining", async () => {
+      await servers[2]!.restart({ wipe: true });
+      await untilStates(group, "member member abstaining");
       await untilStates(group, "member member member");
-      return systemEnv.clock.now() - restartedAt;
-    };
+    });
 
-    expect(await readmittedAfterMs()).toBeGreaterThan(305);
+    const reason = "it has no boot record, and others know it: it was emptied";
+    expect(waits).toEqual([{ group: "t", instances: ["c"], waitMs: 305, reason, option: undefined }]);
+    expect(systemEnv.clock.now() - restartedAt).toBeGreaterThan(305);
     expect(await admins[2]!.hgetall("t:counters")).toEqual({ 7: "701", 8: "801", 1023: highest });
     expect((await recordOf(2)).runId).toBe(memberOf(group, "c").status().runId);
     expect(Object.keys(await admins[2]!.hgetall("t:known"))).toEqual(expect.arrayContaining(["a", "b"]));

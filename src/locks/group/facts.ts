@@ -68,7 +68,8 @@ export function unfit(id: string, facts: Facts): CoterieError | undefined {
     return refused(id, "replica", `it is a replica (role ${role}); give the address of a primary`, { role });
   }
   if (evictionPolicy !== "noeviction") {
-    const why = `its maxmemory-policy is ${evictionPolicy}, which may evict locks; it must be noeviction`;
+    const policy = evictionPolicy === "" ? "not told" : evictionPolicy;
+    const why = `its maxmemory-policy is ${policy}, and must be noeviction: others evict locks`;
     return refused(id, "eviction", why, { evictionPolicy });
   }
   const [major = 0, minor = 0] = redisVersion.split(".").map(Number);

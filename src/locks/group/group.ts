@@ -133,7 +133,7 @@ export class LockGroup implements MemberHost {
     return this.#admission.readmit(this.#memberAt(at));
   }
 
-  announce(at: number, waitMs: number): void {
+  announce(at: number, waitMs: number, reason: string): void {
     const { name, assumeNew } = this.settings;
     const { id } = this.#memberAt(at);
     const votes = this.members.some(({ verdict }) => verdict === "member" || verdict === "leapt");
@@ -147,7 +147,7 @@ export class LockGroup implements MemberHost {
       waitMs,
       reason: isWhole
         ? "no instance of the group may vote yet: it is new, or all of them lost their data"
-        : "it may have forgotten locks",
+        : reason,
       option: isWhole ? "assumeNew" : undefined,
     });
   }

@@ -22,7 +22,7 @@ export interface MemberHost {
   /** Its wait is over: raises its counters and makes it a member, or says why that cannot be yet. */
   readmit(at: number): Promise<Look | undefined>;
   /** Its wait has begun. */
-  announce(at: number, waitMs: number): void;
+  announce(at: number, waitMs: number, reason: string): void;
   onLeap(at: number, leap: Leap): void;
   /** Others may have waited for what is known of it now. */
   onSettled(at: number): void;

@@ -11,6 +11,9 @@ import { BOOT, READMIT, REGROUP, SOURCE } from "../scripts/index.ts";
 import { type Facts, readFacts, refused } from "./facts.ts";
 import type { MemberInstance } from "./instance.ts";
 
+/** Who asks so rarely can wait a little, however impatient the locks' own commands are. */
+const DEADLINE_MS_MIN = 200;
+
 /** A look at the boot record, which is also an exchange of clocks. */
 export interface Look {
   readonly record: string | null;
@@ -74,7 +77,7 @@ export class Link {
     this.connection = instance.connections;
     this.#instance = instance;
     this.#keys = keys;
-    this.#deadlineMs = deadlineMs;
+    this.#deadlineMs = Math.max(DEADLINE_MS_MIN, deadlineMs);
     this.#clock = clock;
   }
 

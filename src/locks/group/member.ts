@@ -172,8 +172,8 @@ export class Member {
 
   /** The connection on which it was seen to be one of ours; undefined when there is none now. */
   get link(): Link | undefined {
-    const isSeen = this.#refused === undefined && this.#verdict !== undefined && this.instance.available;
-    return isSeen && this.#link?.isCurrent === true ? this.#link : undefined;
+    const isOurs = this.#verdict !== undefined && this.#verdict.is !== "foreign" && this.#refused === undefined;
+    return isOurs && this.instance.available && this.#link?.isCurrent === true ? this.#link : undefined;
   }
 
   /** What its record means, as last seen. */
@@ -254,9 +254,9 @@ export class Member {
     return this.#rounds.isIdle;
   }
 
-  /** What is known of others could not be noted on it. */
+  /** What is known of others could not be noted on it; that is tried again after the next look. */
   onNoteFailed(error: unknown): void {
-    this.#note(error);
+    if (CoterieError.is(error)) this.#lastError = error;
   }
 
   /** Resolves when nothing is being examined. */
@@ -322,7 +322,7 @@ export class Member {
     this.#verdict = judgeBoot(record, own, (this.#facts as Facts).runId);
     const { is } = this.#verdict;
     const isNew = this.#quarantine.observe(this.#verdict, receivedMs);
-    if (isNew) this.#host.announce(this.at, this.waitLeftMs);
+    if (isNew) this.#host.announce(this.at, this.waitLeftMs, this.#why ?? reasonFor(is));
     if (is === "member") {
       this.#why = undefined;
       if (this.#verdict.record.nonce !== this.#suspectUnder) {
