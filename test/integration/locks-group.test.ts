@@ -275,7 +275,8 @@ describe("an instance that was emptied", () => {
       await untilStates(group, "member member member");
     });
 
-    expect(lost.flatMap(({ instances }) => instances).toSorted()).toEqual(["b", "c"]);
+    // One that comes much later than the other is seeded by it, and by the one that lost nothing.
+    expect(["b", "c", "b,c"]).toContain(lost.flatMap(({ instances }) => instances).toSorted().join());
     for (const admin of admins) {
       expect(await admin.hget("t:counters", "7")).toBe(String(far));
       expect(Number(await admin.hget("t:counters", "8"))).toBeGreaterThan(far - 86_400_000_000);

@@ -63,6 +63,8 @@ export function groupKeys(name: string): GroupKeys {
     counters: `${name}:counters`,
     known: `${name}:known`,
     group: `${name}:group`,
+    all: `${name}:*`,
+    isLock: (key) => LOCK_FAMILIES.has(key.slice(name.length + 1).split(":", 1)[0] as string),
   };
 }
 
@@ -137,6 +139,22 @@ export class Link {
     for (const [field, count] of counters) args.push(field, String(count));
     const { boot, counters: countersKey, known: knownKey } = this.#keys;
     return this.#swap(READMIT, [boot, countersKey, knownKey], args);
+  }
+
+  /**
+   * Takes away every lock, as long as the record is this one. When a clock was set back, keys outlive their
+   * leases by as much; where it is known that all leases are over, they only stand in the way.
+   */
+  async sweep(record: string): Promise<void> {
+    let cursor = "0";
+    do {
+      const reply = await this.#call("scan", [cursor, "MATCH", this.#keys.all, "COUNT", SCAN_COUNT]);
+      const [next, found] = reply as readonly [string, readonly string[]];
+      cursor = next;
+      const locks = found.filter((key) => this.#keys.isLock(key));
+      if (locks.length === 0) continue;
+      if ((await this.#run(SWEEP, [this.#keys.boot, ...locks], [record])) === 0) return;
+    } while (cursor !== "0");
   }
 
   regroup(expected: string | null, { next, newcomer, mark, leaving, group }: Regroup): Promise<Swap> {

@@ -172,7 +172,8 @@ export class Member {
 
   /** The connection on which it was seen to be one of ours; undefined when there is none now. */
   get link(): Link | undefined {
-    const isOurs = this.#verdict !== undefined && this.#verdict.is !== "foreign" && this.#refused === undefined;
+    const isSeen = this.#verdict !== undefined && this.#refused === undefined;
+    const isOurs = isSeen && this.verdict !== "foreign";
     return isOurs && this.instance.available && this.#link?.isCurrent === true ? this.#link : undefined;
   }
 

@@ -15,7 +15,9 @@ function info(changes: Readonly<Record<string, string | undefined>> = {}): strin
     cluster_enabled: "0",
     ...changes,
   };
-  const lines = Object.entries(fields).map(([name, value]) => (value === undefined ? "" : `${name}:${value}`));
+  const lines = Object.entries(fields).flatMap(([name, value]) =>
+    value === undefined ? [] : [`${name}:${value}`],
+  );
   return ["# Server", ...lines, "", "# Keyspace", "db0:keys=1,expires=0,avg_ttl=0", ""].join("\r\n");
 }
 
