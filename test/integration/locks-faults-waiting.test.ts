@@ -167,10 +167,13 @@ describe.each([1, 3, 5])("in a group of %i", (instances) => {
     expect(tookMs).toBeLessThan(LEASE_MS + SOON_MS);
   });
 
+  // With so long a lease nobody looks by itself before the test is over.
+  const longLease = { leaseMs: LONG_MS, waitMs: LONG_MS };
+
   test("a subscription that is cut, again and again, is made anew: the release is heard of", async () => {
-    const { holder, waiter } = await stage(instances);
-    const lock = await holder.acquire("r", WAITS);
-    const ours = waiter.acquire("r", WAITS);
+    const { holder, waiter } = await stage(instances, { leaseMsMax: LONG_MS });
+    const lock = await holder.acquire("r", longLease);
+    const ours = waiter.acquire("r", longLease);
     await isWaiting(waiter);
 
     for (let round = 0; round < 3; round += 1) {
@@ -185,10 +188,10 @@ describe.each([1, 3, 5])("in a group of %i", (instances) => {
     expect(tookMs).toBeLessThan(SOON_MS);
   });
 
-  test("a release while no subscription lives is found out without a message", async () => {
-    const { holder, waiter } = await stage(instances);
-    const lock = await holder.acquire("r", WAITS);
-    const ours = waiter.acquire("r", WAITS);
+  test("a release while no subscription lives is found out when there is one again", async () => {
+    const { holder, waiter } = await stage(instances, { leaseMsMax: LONG_MS });
+    const lock = await holder.acquire("r", longLease);
+    const ours = waiter.acquire("r", longLease);
     await isWaiting(waiter);
 
     const tookMs = await elapsedMs(async () => {
@@ -197,7 +200,7 @@ describe.each([1, 3, 5])("in a group of %i", (instances) => {
       await ours;
     });
 
-    expect(tookMs).toBeLessThan(LEASE_MS + SOON_MS);
+    expect(tookMs).toBeLessThan(2 * SOON_MS);
   });
 
   test("instances that restart empty under a waiter are asked again when they may vote", async () => {
