@@ -155,6 +155,20 @@ describe.each(BULLMQ_VERSIONS)("in %s", (_version, bullmq) => {
       expect((await queue.getJob(job.id!))!.returnvalue).toBe(null);
     });
 
+    test("Q2: a processor that blocked the event loop beyond the lease records nothing", async () => {
+      const queue = queues.queue(bullmq);
+      const processor = () => {
+        Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, LEASE_MS + 50);
+        return "done";
+      };
+      queues.worker(bullmq, queue, guard(coterie, processor, { resource: "entity", leaseMs: LEASE_MS }));
+
+      const job = await queue.add("work", {});
+      await untilState(job, "failed");
+
+      expect((await queue.getJob(job.id!))!.returnvalue).toBe(null);
+    });
+
     test("an error of the processor's own is not masked by the loss", async () => {
       const queue = queues.queue(bullmq);
       const runs: Run[] = [];

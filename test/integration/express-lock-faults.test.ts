@@ -217,6 +217,18 @@ describe.each(EXPRESS_VERSIONS)("in %s", (_version, express) => {
       expect([answer.status, isPassedOn]).toEqual([503, false]);
     });
 
+    test("is noticed at the answer when the event loop was blocked beyond the lease", async () => {
+      const coterie = await opened.open(redis.urls);
+      const { app } = appWith(coterie, (_req, res) => {
+        Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, LEASE_MS + 50);
+        res.json({ done: true });
+      });
+
+      const answer = await request(app).get("/");
+
+      expect([answer.status, answer.body.code]).toEqual([503, "LOCK_LOST"]);
+    });
+
     test("because too few Redis are left makes the answer 503 no later than the lease ends", async () => {
       const coterie = await opened.open(redis.urls);
       let lostAfterMs = Number.NaN;

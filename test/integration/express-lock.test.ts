@@ -375,13 +375,12 @@ describe.each(EXPRESS_VERSIONS)("in %s", (_version, express) => {
       });
       const server = await listen(app);
       const lock = await coterie.locks.acquire(resource);
-      let closed = 0;
-      server.on("connection", (socket) => socket.once("close", () => (closed += 1)));
+      const waiting = () => coterie.locks.status().waiting;
 
       const askings = Array.from({ length: 5 }, () => ask(server));
-      await clock.sleep(50);
+      await until("all wait", () => waiting() === askings.length);
       for (const asking of askings) asking.leave();
-      await until("the server saw it", () => closed === askings.length);
+      await until("nobody waits any more", () => waiting() === 0);
       await lock.release();
       await untilFree(resource);
 
