@@ -7,12 +7,15 @@ import type { Clock } from "../../env/index.ts";
 import { CoterieError } from "../../errors.ts";
 import { invariant } from "../../invariant.ts";
 import type { Argument, Reply, Script } from "../../redis/index.ts";
-import { BOOT, READMIT, REGROUP, SOURCE } from "../scripts/index.ts";
+import { BOOT, READMIT, REGROUP, SOURCE, SWEEP } from "../scripts/index.ts";
 import { type Facts, readFacts, refused } from "./facts.ts";
 import type { MemberInstance } from "./instance.ts";
 
 /** Who asks so rarely can wait a little, however impatient the locks' own commands are. */
 const DEADLINE_MS_MIN = 200;
+const SCAN_COUNT = 500;
+/** What stands behind the prefix in the keys of locks. */
+const LOCK_FAMILIES: ReadonlySet<string> = new Set(["lock", "rw", "permit", "readers", "readnums"]);
 
 /** A look at the boot record, which is also an exchange of clocks. */
 export interface Look {
@@ -55,6 +58,10 @@ export interface GroupKeys {
   readonly counters: string;
   readonly known: string;
   readonly group: string;
+  /** A pattern of all keys of the group. */
+  readonly all: string;
+  /** True for a key at which a lock may stand. */
+  isLock(key: string): boolean;
 }
 
 export function groupKeys(name: string): GroupKeys {

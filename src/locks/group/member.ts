@@ -353,6 +353,7 @@ export class Member {
         return this.#afterRestart(link, verdict.record);
       case "leapt":
         if (this.waitLeftMs > 0) return undefined;
+        await link.sweep(this.#text as string);
         return this.#swap(link, "member", undefined, { durable: verdict.record.durable });
       case "abstaining":
         return this.waitLeftMs > 0 ? undefined : this.#host.readmit(this.at);

@@ -8,6 +8,7 @@ import {
   readmit3Source,
   regroup3Source,
   source3Source,
+  sweepNSource,
 } from "./generated.ts";
 
 /** Everything that one client wants of one instance in one turn. Any number of keys. */
@@ -27,6 +28,9 @@ export const SOURCE: Script = defineScript({ name: "locks-source", keyCount: 3, 
 
 /** Raises counters and, if told so, makes a member. */
 export const READMIT: Script = defineScript({ name: "locks-readmit", keyCount: 3, source: readmit3Source });
+
+/** Takes away locks that nobody may hold any more. */
+export const SWEEP: Script = defineScript({ name: "locks-sweep", source: sweepNSource });
 
 /** Hands an instance over to the group in which one member was replaced. */
 export const REGROUP: Script = defineScript({ name: "locks-regroup", keyCount: 3, source: regroup3Source });
