@@ -1,9 +1,8 @@
 /**
  * One measurement of bench/locks-held in a process of its own: takes many locks, keeps them renewed for a
  * while and releases them. Argument: a JSON `Job`; needs `--expose-gc`. Prints one JSON `Measured`. With
- * `countTimers` it counts timers instead, since the counting would weigh more than what is measured.
+ * `countTimers` it counts timers, which weighs on what else it measures.
  */
-import { createHook } from "node:async_hooks";
 import { monitorEventLoopDelay } from "node:perf_hooks";
 
 import { commandsSent } from "./support/lock-clients.ts";
@@ -40,11 +39,33 @@ export interface Measured {
 /** Callers that take and release at the same time. */
 const CALLERS = 200;
 
-const timers = new Set<number>();
+type Handle = string | number | NodeJS.Timeout | undefined;
 
+const timers = new Set<Handle>();
+
+/** From now on `timers` has every timer that is set and neither done nor cleared. */
 function startCounting(): void {
-  const init = (id: number, type: string): void => void (type === "Timeout" && timers.add(id));
-  createHook({ init, destroy: (id) => void timers.delete(id) }).enable();
+  const { setTimeout: after, setInterval: every, clearTimeout: clear } = globalThis;
+  const remove = (handle?: Handle): void => {
+    timers.delete(handle);
+    clear(handle);
+  };
+  const setAfter = (callback: (...args: unknown[]) => void, ms?: number, ...args: unknown[]): Handle => {
+    const done = (): void => {
+      timers.delete(handle);
+      callback(...args);
+    };
+    const handle = after(done, ms);
+    timers.add(handle);
+    return handle;
+  };
+  const setEvery = (callback: (...args: unknown[]) => void, ms?: number, ...args: unknown[]): Handle => {
+    const handle = every(callback, ms, ...args);
+    timers.add(handle);
+    return handle;
+  };
+  Object.assign(globalThis, { setTimeout: setAfter, setInterval: setEvery });
+  Object.assign(globalThis, { clearTimeout: remove, clearInterval: remove });
 }
 
 async function atOnce(count: number, one: (nth: number) => Promise<void>): Promise<number> {

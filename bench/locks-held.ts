@@ -17,9 +17,9 @@ import { print, showAll, table } from "./support/report.ts";
 
 const { quick, instances = [3], rounds: given, only } = readArguments();
 const ROUNDS = given ?? (quick ? 1 : 3);
-const LEASE_MS = quick ? 600 : 10_000;
+const LEASE_MS = quick ? 2400 : 10_000;
 /** Two renewals of each lock where they begin at a third of the lease, one where at four fifths. */
-const MEASURE_MS = quick ? 600 : 10_000;
+const MEASURE_MS = quick ? 1000 : 10_000;
 /** What the others can renew in time on this kind of machine, and what ours is for. */
 const FEW = quick ? 200 : 10_000;
 const MANY = quick ? 1000 : 100_000;

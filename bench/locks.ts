@@ -19,6 +19,7 @@ import { print, show, showAll, summarize, table } from "./support/report.ts";
 const { quick, instances = [1, 3, 5], callers = [1, 50], rounds: given, only } = readArguments();
 const ROUNDS = given ?? (quick ? 1 : 7);
 const WARM_MS = quick ? 150 : 700;
+const WARM_LOCKS = quick ? 0 : 10_000;
 const MEASURE_MS = quick ? 250 : 1500;
 const WORKER = fileURLToPath(new URL("./locks-worker.js", import.meta.url));
 /** A package that hangs here loses its measurement, and the bench says so by failing. */
@@ -35,7 +36,8 @@ async function measureAll(ports: readonly number[], callerCount: number): Promis
     // Another order each round, so that nobody is always first on a fresh server.
     for (const [at] of names.entries()) {
       const contender = names[(at + round) % names.length]!;
-      const job: Job = { contender, ports, callers: callerCount, warmMs: WARM_MS, measureMs: MEASURE_MS };
+      const times = { warmMs: WARM_MS, warmLocks: WARM_LOCKS, measureMs: MEASURE_MS };
+      const job: Job = { contender, ports, callers: callerCount, ...times };
       const { stdout } = await run(process.execPath, [WORKER, JSON.stringify(job)], {
         timeout: WORKER_MS_MAX,
         killSignal: "SIGKILL",
@@ -48,12 +50,25 @@ async function measureAll(ports: readonly number[], callerCount: number): Promis
   return results;
 }
 
-/** How often the rate of `base` in the same round the rate is. */
-function ratios(results: Results, name: ContenderName, base: ContenderName): string {
+/** How often the number of `base` in the same round the number is. */
+function ratios(
+  results: Results,
+  name: ContenderName,
+  base: ContenderName,
+  of: (one: Measured) => number,
+): string {
   const bases = results.get(base);
   if (bases === undefined) return "";
-  const rates = results.get(name)!;
-  return show(summarize(rates.map(({ perSecond }, round) => perSecond / bases[round]!.perSecond)));
+  return show(summarize(results.get(name)!.map((one, round) => of(one) / of(bases[round]!))));
+}
+
+function perSecond(one: Measured): number {
+  return one.perSecond;
+}
+
+/** How many locks a second of all processors' time is enough for: less shaken by what else runs. */
+function perCpu({ cpuMicrosPerLock, redisMicrosPerLock }: Measured): number {
+  return 1e6 / (cpuMicrosPerLock + redisMicrosPerLock);
 }
 
 function rowOf(results: Results, name: ContenderName): string[] {
@@ -61,9 +76,10 @@ function rowOf(results: Results, name: ContenderName): string[] {
   const trips = measured.flatMap(({ secondTripRatio: ratio }) => (ratio === undefined ? [] : [ratio * 100]));
   return [
     name,
-    showAll(measured, ({ perSecond }) => perSecond),
-    ratios(results, name, "redlock 5"),
-    ratios(results, name, "raw sockets"),
+    showAll(measured, perSecond),
+    ratios(results, name, "redlock 5", perSecond),
+    ratios(results, name, "raw sockets", perSecond),
+    ratios(results, name, "redlock 5", perCpu),
     showAll(measured, ({ cpuMicrosPerLock }) => cpuMicrosPerLock),
     showAll(measured, ({ redisMicrosPerLock }) => redisMicrosPerLock),
     showAll(measured, ({ p50Micros }) => p50Micros),
@@ -77,6 +93,7 @@ const HEAD = [
   "acquired and released/s",
   "to redlock 5",
   "to raw sockets",
+  "per CPU to redlock 5",
   "CPU µs/lock",
   "Redis CPU µs/lock",
   "p50 µs",
@@ -92,7 +109,8 @@ async function main(): Promise<void> {
       await printHead("Locks that nobody else wants", ports[0]!, [
         "Acquire and release of distinct resources from one process. Median (min-max); ratios of rates,",
         "within a round. Redis CPU is that of all instances together. Floor, raw sockets: SET NX PX and an",
-        "EVALSHA that deletes, answered at a majority; no token, no deadline, no lease arithmetic.",
+        "EVALSHA that deletes, answered at a majority; no token, no deadline, no lease arithmetic. Per CPU:",
+        "locks for the processors' time of client and instances together.",
       ]);
     }
     for (const callerCount of callers) {
