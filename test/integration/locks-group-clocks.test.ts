@@ -139,6 +139,24 @@ test.each([
   }
 });
 
+test("with one instance alone, what slept is told by the boot clock", async () => {
+  const [url = ""] = redis.group.urls;
+  const env = new SleepyEnv(false);
+  const group = await opened.open([url], { leaseMsMax: LEASE_MS_MAX, name: `t${groups}`, env });
+  const boot = group.members[0]!.boot;
+
+  env.sleep(400);
+  await until("it was noticed", () => leapsOf(group)[0]! > 0);
+  await untilStates(group, "member");
+  await systemEnv.clock.sleep(LEASE_MS_MAX / 2);
+  const bootAfter = group.members[0]!.boot;
+  redis.leap(0, 5000);
+  await untilStates(group, "abstaining");
+  redis.leap(0, -5000);
+
+  expect(bootAfter).toBe(boot);
+});
+
 test("a clock that leaps after a process slept is still found out", async () => {
   const env = new SleepyEnv(false);
   const group = await open(env);

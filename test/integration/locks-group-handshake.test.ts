@@ -245,6 +245,46 @@ describe("a durable instance", () => {
     expect(isMarked(memberOf(group, "b").boot)).toBe(false);
   });
 
+  test.each([
+    ["was safe and is not any more", "always", "everysec"],
+    ["is safe now and was not before", "everysec", "always"],
+  ])("abstains when it %s", async (_, before, after) => {
+    const { servers, urls } = await openDurable({ appendfsync: before });
+    (await opened.open(urls, { durable: ["b"] })).destroy();
+    await servers[1]!.restart();
+    const admin = new Redis(urls[1]!);
+    await admin.config("SET", "appendfsync", after);
+    admin.disconnect();
+
+    const group = await opened.open(urls, { durable: ["b"] });
+
+    expect(statesOf(group)).toBe("member abstaining member");
+    expect(memberOf(group, "b").refusal()?.message).toContain("it restarted");
+  });
+
+  test("stays what it is while its settings cannot be read, and is not believed after a restart", async () => {
+    const { servers, urls } = await openDurable({});
+    const admin = new Redis(urls[1]!);
+    const rights = ["on", ">pw", "~*", "&*", "+@all"];
+    await admin.call("acl", ["setuser", "app", ...rights, "-config"]);
+    (await opened.open(urls, { durable: ["b"] })).destroy();
+    const { host, port } = servers[1]!;
+    const limited = [urls[0]!, `redis://app:pw@${host}:${port}`, urls[2]!];
+
+    const group = await opened.open(limited, { durable: ["b"] });
+    const kept = isMarked(memberOf(group, "b").boot);
+    group.destroy();
+    await servers[1]!.restart();
+    admin.disconnect();
+    const again = new Redis(urls[1]!);
+    await again.call("acl", ["setuser", "app", ...rights, "-config"]);
+    again.disconnect();
+    const afterwards = await opened.open(limited, { durable: ["b"] });
+
+    expect(kept).toBe(true);
+    expect(statesOf(afterwards)).toBe("member abstaining member");
+  });
+
   test("is none any more when its settings were changed, even just for the restart", async () => {
     const { servers, urls } = await openDurable({});
     const group = await opened.open(urls, { durable: ["b"] });

@@ -3,9 +3,10 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 
 import { systemEnv } from "../../src/env/index.ts";
 import { encodeBoot, parseBoot } from "../../src/locks/group/boot.ts";
+import { LockGroup } from "../../src/locks/group/index.ts";
 import { type RedisGroup, type RedisInstanceHandle, startRedis } from "../../src/testing/index.ts";
 import { freePorts } from "../support/free-ports.ts";
-import { heardOn, memberOf, OpenGroups, statesOf, untilStates } from "../support/lock-groups.ts";
+import { GROUP_SETTINGS, heardOn, memberOf, OpenGroups, statesOf, untilStates } from "../support/lock-groups.ts";
 import { rejection } from "../support/reject.ts";
 import { until } from "../support/until.ts";
 
@@ -367,6 +368,31 @@ describe("a connection that is made again", () => {
 
     expect(seen[0]).toBeUndefined();
     expect(member.boot).toBe(boot);
+  });
+
+  test("is noticed even before anybody is told of it", async () => {
+    const [real] = (await opened.open(redis.urls.slice(0, 1), { name: "real" })).members;
+    let made = 0;
+    // The instance itself, but for the number of its connection.
+    const instance = new Proxy(real!.instance, {
+      get(target, name) {
+        if (name === "connections") return target.connections + made;
+        const value: unknown = Reflect.get(target, name, target);
+        return typeof value === "function" ? (value.bind(target) as unknown) : value;
+      },
+    });
+    const group = new LockGroup([instance], GROUP_SETTINGS, systemEnv);
+    await group.open();
+    const [member] = group.members;
+
+    const boots = [member!.boot];
+    made = 1;
+    boots.push(member!.boot);
+    const why = member!.refusal();
+    group.destroy();
+
+    expect(boots).toEqual([expect.stringContaining(" member "), undefined]);
+    expect(why?.code).toBe("UNREACHABLE");
   });
 
   test("to a paused server is tried again until it wakes up", async () => {

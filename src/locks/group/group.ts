@@ -66,6 +66,8 @@ export class LockGroup implements MemberHost {
     const lookMs = Math.max(10, Math.min(SLEEP_LOOK_MS_MAX, this.settings.leaseMsMax / 3));
     this.#sleepTimer = this.env.timers.every(lookMs, () => this.#lookAtSleep());
     await Promise.all(this.members.map(({ instance }) => instance.open(signal)));
+    // Those that were connected already had nothing to tell.
+    for (const member of this.members) if (member.verdict === undefined) member.examine();
     const decided = new AbortController();
     const bounds = signal === undefined ? decided.signal : AbortSignal.any([decided.signal, signal]);
     void this.#allIdle().then(() => decided.abort());
