@@ -133,7 +133,7 @@ describe("an instance is refused that", () => {
 
 describe("a process is refused that has", () => {
   test.each<[string, Parameters<OpenGroups["open"]>[1]]>([
-    ["another longest lease", { leaseMsMax: 301 }],
+    ["another longest lease", { leaseMsMax: 501 }],
     ["other ids", { ids: ["a", "b", "x"] }],
     ["the ids at other addresses", { ids: ["c", "a", "b"] }],
   ])("%s", async (_, options) => {
@@ -154,8 +154,8 @@ describe("a process is refused that has", () => {
 
     const error = await rejection(() => second.open(), "CONFIG_MISMATCH");
 
-    expect(error.message).toContain('{"ids":["a","b","c"],"leaseMsMax":300}');
-    expect(error.message).toContain('{"ids":["a","b"],"leaseMsMax":300}');
+    expect(error.message).toContain('{"ids":["a","b","c"],"leaseMsMax":500}');
+    expect(error.message).toContain('{"ids":["a","b"],"leaseMsMax":500}');
     expect(error.details).toMatchObject({ instance: "a", given: { digest: second.digest } });
   });
 
@@ -310,7 +310,7 @@ test("status tells what an operator needs, as JSON and without secrets", async (
   const status = JSON.parse(text) as ReturnType<typeof group.status>;
 
   expect(text).not.toContain("s3cret");
-  expect(status).toMatchObject({ name: "t", quorum: 2, digest: group.digest, leaseMsMax: 300 });
+  expect(status).toMatchObject({ name: "t", quorum: 2, digest: group.digest, leaseMsMax: 500 });
   expect(status.members[0]).toMatchObject({
     id: "a",
     address: `${host}:${port}`,

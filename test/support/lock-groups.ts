@@ -14,10 +14,10 @@ export interface GroupUnderTest extends Partial<GroupSettings> {
   readonly env?: Env;
 }
 
-/** Short leases, so that a wait is short: 303 ms and 2. */
+/** Short leases, so that a wait is short: 505 ms and 2. */
 export const GROUP_SETTINGS: GroupSettings = {
   name: "t",
-  leaseMsMax: 300,
+  leaseMsMax: 500,
   assumeNew: true,
   durable: [],
   deadlineMs: 150,

@@ -4,8 +4,8 @@
  * `s - a`. Two such spans that do not meet, drift allowed for, prove that one of the clocks leapt; a slow
  * event loop widens a span and so never accuses anybody.
  *
- * Spans are kept of the last exchange, which sees small leaps, and of two periods of up to a quarter of
- * the window, which see a clock that runs at another speed. It must never judge over more than the window:
+ * Spans are kept of the last exchange, which sees small leaps, and of a period of up to a quarter of the
+ * window, which sees a clock that runs at another speed. It must never judge over more than the window:
  * whoever was away for longer cannot know what happened.
  */
 import { invariant } from "../../invariant.ts";
@@ -31,7 +31,6 @@ export class ServerClock {
   readonly #windowMsMax: number;
   #last: Span | undefined;
   #period: Span | undefined;
-  #periodBefore: Span | undefined;
 
   constructor(windowMsMax: number) {
     this.#windowMsMax = windowMsMax;
@@ -54,13 +53,10 @@ export class ServerClock {
       highUs: serverUs - sentMs * 1000,
     };
     const leap =
-      this.#leapSince(this.#last, heard, receivedMs) ??
-      this.#leapSince(this.#period, heard, receivedMs) ??
-      this.#leapSince(this.#periodBefore, heard, receivedMs);
+      this.#leapSince(this.#last, heard, receivedMs) ?? this.#leapSince(this.#period, heard, receivedMs);
     if (leap !== undefined) this.drop();
     this.#last = heard;
     const isOver = this.#period === undefined || receivedMs - this.#period.fromMs > this.#windowMsMax / 4;
-    if (isOver) this.#periodBefore = this.#period;
     this.#period = this.#period === undefined || isOver ? heard : meet(this.#period, heard);
     return leap;
   }
@@ -69,7 +65,6 @@ export class ServerClock {
   drop(): void {
     this.#last = undefined;
     this.#period = undefined;
-    this.#periodBefore = undefined;
   }
 
   /** The server's clock at local time `atMs`, in microseconds: not later than it is, if no clock drifts. */
