@@ -62,7 +62,7 @@ export class Deadlines {
 class Lane {
   readonly #env: Env;
   readonly #onExpired: (command: WireCommand) => void;
-  #queue: WireCommand[] = [];
+  #queue: (WireCommand | undefined)[] = [];
   #head = 0;
   #timer: Timer | undefined;
   /** True while waiting once more because the timer itself came late. */
@@ -111,7 +111,7 @@ class Lane {
     while (this.#head < this.#queue.length) {
       const command = this.#queue[this.#head] as WireCommand;
       if (!command.settled && command.deadlineAt > now) break;
-      this.#head += 1;
+      this.#pass();
       if (!command.settled) this.#onExpired(command);
     }
     const next = this.#queue[this.#head];
@@ -120,8 +120,14 @@ class Lane {
   }
 
   #dropSettled(): void {
-    while (this.#queue[this.#head]?.settled === true) this.#head += 1;
+    while (this.#queue[this.#head]?.settled === true) this.#pass();
     if (this.#head > 1024 && this.#head * 2 > this.#queue.length) this.#compact();
+  }
+
+  /** What is behind the head is let go at once: a command may hold much text. */
+  #pass(): void {
+    this.#queue[this.#head] = undefined;
+    this.#head += 1;
   }
 
   #compact(): void {

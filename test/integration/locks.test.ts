@@ -122,13 +122,13 @@ describe.each([1, 2, 3, 5])("with %d instances", (count) => {
   test("a lock outlives its first lease for as long as it is renewed", async () => {
     const [one, other] = await pair(count);
 
-    const lock = await one.acquire("r", { leaseMs: 200 });
-    await clock.sleep(700);
+    const lock = await one.acquire("r", { leaseMs: 800 });
+    await clock.sleep(1300);
     const meanwhile = await other.tryAcquire("r");
 
     expect(meanwhile).toBeUndefined();
     expect(lock.lost).toBe(false);
-    expect(one.status().counters.renewed).toBeGreaterThan(2);
+    expect(one.status().counters.renewed).toBeGreaterThan(1);
   });
 
   test("a lock that is not renewed ends with its lease, and says so before", async () => {

@@ -16,6 +16,7 @@ import { failedToAcquire } from "./failure.ts";
 import { leaseEnd, remainingMin } from "./lease.ts";
 import { acquireOp, giveBackOp, type Op, type OpSink, raiseOp, readAcquireAnswer, releaseOp } from "./ops.ts";
 import { type Acquired, type AcquisitionPlan, type Ballot, newBallot } from "./plan.ts";
+import type { Listed, Registered } from "./roster.ts";
 import { decideToken, type Grant, leaseStart, type Vote } from "./votes.ts";
 
 /** What an acquisition needs of the outside. */
@@ -47,7 +48,7 @@ const SPLIT_MS_MAX = 1000;
 /** Tickets are filed again on the same instants for all that wait, so that they leave together. */
 const LOOK_STEP_MS = 20;
 
-export class Acquisition implements OpSink, AgendaItem {
+export class Acquisition implements OpSink, AgendaItem, Listed, Registered<Acquisition> {
   readonly plan: AcquisitionPlan;
   readonly ballots: readonly Ballot[];
   acquired: Acquired | undefined;
@@ -60,6 +61,10 @@ export class Acquisition implements OpSink, AgendaItem {
   hasWaited = false;
   heapAt = -1;
   dueAt = 0;
+  rosterAt = -1;
+  nextRegistered: Acquisition | undefined;
+  /** Called once it is over. */
+  whenOver: (() => void) | undefined;
 
   readonly #port: AcquisitionPort;
   #phase: Phase = "asking";
@@ -79,6 +84,10 @@ export class Acquisition implements OpSink, AgendaItem {
     this.#ticketTime = plan.ticketTime ?? 0;
     this.#splitMs = plan.splitMs;
     this.ballots = plan.instances.map(newBallot);
+  }
+
+  get base(): string {
+    return this.plan.target.base;
   }
 
   get isOver(): boolean {
@@ -382,6 +391,7 @@ export class Acquisition implements OpSink, AgendaItem {
     }
     this.#port.learn(target.counters, this.#raiseTo);
     this.#phase = "acquired";
+    this.#roundOp = undefined;
     this.acquired = { fencingToken: this.#raiseTo, endsAt, startedAt };
     this.#port.schedule(this, undefined);
     this.#port.onOutcome(this);

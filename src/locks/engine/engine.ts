@@ -12,6 +12,7 @@ import { Acquisition, type AcquisitionPort } from "../core/acquisition.ts";
 import { Agenda } from "../core/agenda.ts";
 import type { Kind, Op } from "../core/ops.ts";
 import type { AcquisitionPlan } from "../core/plan.ts";
+import { Roster } from "../core/roster.ts";
 import { SteadyClock } from "../core/steady-clock.ts";
 import { Exchange, type ExchangeSettings } from "./exchange.ts";
 import { Fence } from "./fence.ts";
@@ -83,8 +84,8 @@ export class Engine {
   readonly #shape: AcquireShape;
   readonly #instances: readonly string[];
   readonly #infoHead: string;
-  readonly #holds = new Map<Hold, number>();
-  readonly #pending = new Map<Acquisition, () => void>();
+  readonly #holds = new Roster<Hold>();
+  readonly #pending = new Roster<Acquisition>();
   readonly #acquisitionPort: AcquisitionPort;
   readonly #holdPort: HoldPort;
   #ticketTime = 0;
@@ -155,9 +156,9 @@ export class Engine {
     await this.#run(acquisition, signal, request.where);
     const { acquired, error } = acquisition;
     if (acquired === undefined) throw this.#failed(resources, error as CoterieError);
-    const hold = new Hold(acquisition, acquired, options.renew, resources, this.#holdPort);
     const now = this.#env.clock.now();
-    this.#holds.set(hold, now);
+    const hold = new Hold(acquisition, acquired, { renews: options.renew, resources, now }, this.#holdPort);
+    this.#holds.add(hold);
     this.counters.add("acquired");
     this.acquireMs.record(now - startedAt);
     const { fencingToken } = acquired;
@@ -178,14 +179,14 @@ export class Engine {
   /** Ends the waits with CLOSED and begins nothing new. Resolves once all that was held is released. */
   async drain(): Promise<void> {
     this.#stop();
-    await Promise.all([...this.#holds.keys()].map((hold) => hold.release()));
+    await Promise.all(this.#holds.all().map((hold) => hold.release()));
     await Promise.all(this.exchanges.map((exchange) => exchange.whenIdle()));
   }
 
   /** What is still held here counts as lost; on the instances it ends with its lease. */
   destroy(): void {
     this.#stop();
-    for (const hold of [...this.#holds.keys()]) hold.abandon();
+    for (const hold of this.#holds.all()) hold.abandon();
     for (const exchange of this.exchanges) exchange.close();
     this.#agenda.close();
   }
@@ -193,7 +194,7 @@ export class Engine {
   #stop(): void {
     this.#isOpen = false;
     const closed = new CoterieError("CLOSED", `locker "${this.settings.name}" was closed`);
-    for (const acquisition of [...this.#pending.keys()]) acquisition.abort(closed);
+    for (const acquisition of this.#pending.all()) acquisition.abort(closed);
   }
 
   #plan(request: Request, options: ReadAcquireOptions): AcquisitionPlan {
@@ -235,7 +236,8 @@ export class Engine {
     const onAbort = (): void => acquisition.abort(abortError(signal as AbortSignal, where));
     signal?.addEventListener("abort", onAbort, { once: true });
     await new Promise<void>((resolve) => {
-      this.#pending.set(acquisition, resolve);
+      acquisition.whenOver = resolve;
+      this.#pending.add(acquisition);
       acquisition.start();
     });
     signal?.removeEventListener("abort", onAbort);
@@ -276,9 +278,9 @@ export class Engine {
       publish("coterie:lock:waited", { resources, waitedMs: acquisition.waitedMs });
     }
     if (acquisition.acquired === undefined) this.#waiting.remove(acquisition);
-    const resolve = this.#pending.get(acquisition);
-    this.#pending.delete(acquisition);
-    resolve?.();
+    this.#pending.remove(acquisition);
+    acquisition.whenOver?.();
+    acquisition.whenOver = undefined;
   }
 
   #portOfHolds(send: (at: number, op: Op) => void): HoldPort {
@@ -289,8 +291,8 @@ export class Engine {
       look: () => this.#steady.look(),
       onOver: (hold, how) => {
         this.#waiting.remove(hold.acquisition);
-        const heldMs = this.#env.clock.now() - (this.#holds.get(hold) ?? 0);
-        this.#holds.delete(hold);
+        const heldMs = this.#env.clock.now() - hold.heldSince;
+        this.#holds.remove(hold);
         this.counters.add(how);
         this.holdMs.record(heldMs);
         const { resources, fencingToken } = hold;

@@ -9,6 +9,7 @@ import type { Agenda, AgendaItem } from "../core/agenda.ts";
 import { leaseEnd, lossAt, renewalRetry, renewalStart } from "../core/lease.ts";
 import { type Op, type OpSink, releaseOp, renewOp } from "../core/ops.ts";
 import type { Acquired } from "../core/plan.ts";
+import type { Listed } from "../core/roster.ts";
 import { type InstanceVote, votesOf } from "../core/failure.ts";
 
 /** What a hold needs of its locker. */
@@ -30,7 +31,9 @@ interface Round {
   readonly number: number;
   readonly join: Op;
   readonly extend: Op;
-  readonly asked: Set<number>;
+  /** By instance: true while its answer is awaited. */
+  readonly asked: boolean[];
+  outstanding: number;
   confirmed: number;
   refused: number;
 }
@@ -50,11 +53,21 @@ interface Release {
   readonly resolve: (isConfirmed: boolean) => void;
 }
 
-export class Hold implements OpSink, AgendaItem {
+/** What the holder asked for beside the lock. */
+export interface Held {
+  readonly renews: boolean;
+  readonly resources: readonly string[];
+  /** On the monotonic clock. */
+  readonly now: number;
+}
+
+export class Hold implements OpSink, AgendaItem, Listed {
   readonly acquisition: Acquisition;
   readonly fencingToken: number;
   readonly renews: boolean;
   readonly resources: readonly string[];
+  readonly heldSince: number;
+  rosterAt = -1;
   heapAt = -1;
   dueAt = 0;
 
@@ -69,14 +82,9 @@ export class Hold implements OpSink, AgendaItem {
   #waiters: Waiter[] = [];
   #release: Release | undefined;
 
-  constructor(
-    acquisition: Acquisition,
-    acquired: Acquired,
-    renews: boolean,
-    resources: readonly string[],
-    port: HoldPort,
-  ) {
+  constructor(acquisition: Acquisition, acquired: Acquired, { renews, resources, now }: Held, port: HoldPort) {
     this.resources = resources;
+    this.heldSince = now;
     this.acquisition = acquisition;
     this.fencingToken = acquired.fencingToken;
     this.renews = renews;
@@ -160,9 +168,8 @@ export class Hold implements OpSink, AgendaItem {
 
   onAnswer(at: number, op: Op, answer: string): void {
     if (op === this.#release?.op) return this.#onReleased(at, true);
-    const round = this.#round;
-    if (round === undefined || (op !== round.extend && op !== round.join)) return;
-    if (!round.asked.delete(at)) return;
+    const round = this.#roundOf(at, op);
+    if (round === undefined) return;
     const ballot = this.acquisition.ballots[at];
     if (answer === "+") {
       round.confirmed += 1;
@@ -180,9 +187,8 @@ export class Hold implements OpSink, AgendaItem {
 
   onFailure(at: number, op: Op, error: CoterieError): void {
     if (op === this.#release?.op) return this.#onReleased(at, false);
-    const round = this.#round;
-    if (round === undefined || (op !== round.extend && op !== round.join)) return;
-    if (!round.asked.delete(at)) return;
+    const round = this.#roundOf(at, op);
+    if (round === undefined) return;
     const ballot = this.acquisition.ballots[at];
     if (ballot !== undefined) {
       ballot.vote = "unreachable";
@@ -191,6 +197,16 @@ export class Hold implements OpSink, AgendaItem {
       if (CoterieError.is(error, "ABSTAINING")) ballot.grant = undefined;
     }
     this.#judge(round);
+  }
+
+  /** The renewal that waits for this instance's answer to this op; it does so no longer. */
+  #roundOf(at: number, op: Op): Round | undefined {
+    const round = this.#round;
+    if (round === undefined || (op !== round.extend && op !== round.join)) return undefined;
+    if (round.asked[at] !== true) return undefined;
+    round.asked[at] = false;
+    round.outstanding -= 1;
+    return round;
   }
 
   /** When to do something next, unless an answer comes first. */
@@ -210,8 +226,9 @@ export class Hold implements OpSink, AgendaItem {
     const deadlineMs = Math.max(1, Math.min(acquisition.plan.deadlineMs, Math.floor(this.#leaseMs / 4)));
     const extend = renewOp(target, this, { number, leaseMs, deadlineMs, mayTake: false });
     const join = renewOp(target, this, { number, leaseMs, deadlineMs, mayTake: true });
-    const asked = new Set(acquisition.ballots.keys());
-    this.#round = { sentAt: now, leaseMs, number, join, extend, asked, confirmed: 0, refused: 0 };
+    const asked = acquisition.ballots.map(() => true);
+    const counts = { outstanding: asked.length, confirmed: 0, refused: 0 };
+    this.#round = { sentAt: now, leaseMs, number, join, extend, asked, ...counts };
     acquisition.ballots.forEach((ballot, at) => {
       ballot.isTouched = true;
       this.#port.send(at, ballot.grant === undefined ? join : extend);
@@ -241,7 +258,7 @@ export class Hold implements OpSink, AgendaItem {
     if (round.refused > instances.length - quorum) {
       return this.#lose(`${round.refused} of ${instances.length} instances say that it is not held`);
     }
-    if (round.confirmed + round.asked.size >= quorum) return;
+    if (round.confirmed + round.outstanding >= quorum) return;
     const retryAt = renewalRetry(this.#port.look(), this.#leaseMs);
     this.#port.agenda.set(this, Math.min(retryAt, lossAt(this.#endsAt, this.#leaseMs)));
   }

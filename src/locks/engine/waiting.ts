@@ -4,6 +4,7 @@
  * ticket back, so that the next one is asked at once.
  */
 import { type Acquisition } from "../core/acquisition.ts";
+import { Register } from "../core/roster.ts";
 import { type Kind, type Op, type OpSink, releaseOp } from "../core/ops.ts";
 import { encodeArguments } from "../../redis/index.ts";
 import type { Member } from "../group/index.ts";
@@ -14,7 +15,7 @@ const NOBODY: OpSink = { onAnswer: () => {}, onFailure: () => {} };
 
 export class Waiting {
   readonly #send: (at: number, op: Op) => void;
-  readonly #byBase = new Map<string, Acquisition>();
+  readonly #byBase = new Register<Acquisition>();
 
   constructor(members: readonly Member[], channel: string, send: (at: number, op: Op) => void) {
     this.#send = send;
@@ -26,21 +27,12 @@ export class Waiting {
     for (const member of members) member.onChange(() => this.#onMemberChange(member.at));
   }
 
-  /** How many acquisitions and holds can be told something. */
-  get size(): number {
-    return this.#byBase.size;
-  }
-
   add(acquisition: Acquisition): void {
-    this.#byBase.set(acquisition.plan.target.base, acquisition);
+    this.#byBase.add(acquisition);
   }
 
   remove(acquisition: Acquisition): void {
-    this.#byBase.delete(acquisition.plan.target.base);
-  }
-
-  all(): Acquisition[] {
-    return [...this.#byBase.values()];
+    this.#byBase.remove(acquisition);
   }
 
   #onMessage(at: number, message: string): void {
@@ -59,6 +51,6 @@ export class Waiting {
 
   /** An instance came back, or its messages may have been missed: tickets are filed again. */
   #onMemberChange(at: number): void {
-    for (const acquisition of this.#byBase.values()) acquisition.onMemberChange(at);
+    for (const acquisition of this.#byBase.all()) acquisition.onMemberChange(at);
   }
 }
