@@ -1,13 +1,32 @@
 import { afterEach, expect, test } from "vitest";
 
 import { systemEnv } from "../../src/env/index.ts";
-import { type Locker, type LockerOptions, openLocker } from "../../src/locks/index.ts";
+import { type Lock, type Locker, type LockerOptions, openLocker } from "../../src/locks/index.ts";
 import { startRedis } from "../../src/testing/index.ts";
 import { startClockedRedis } from "../support/clock-shim.ts";
 import { outcomeOf, Redlocks, sleep } from "../support/redlocks.ts";
 import { rejection } from "../support/reject.ts";
+import { until } from "../support/until.ts";
 
 /** What other packages do wrong and no API of redlock's is needed to show, held against the Locker itself. */
+
+/** Once enough instances may vote again; until then too few answer, which is an error at once. */
+async function acquireLate(locker: Locker): Promise<Lock> {
+  for (let n = 0; n < 100; n += 1) {
+    const { value } = await outcomeOf(locker.acquire("r", { waitMs: 5000, leaseMs: 500 }));
+    if (value !== undefined) return value;
+    await sleep(50);
+  }
+  throw new Error("it was never granted again");
+}
+
+/** Both sides of a double hold, for the message of the test that finds one. */
+function clash(...locks: readonly Lock[]): string {
+  const words = locks.map(({ fencingToken, remainingMs, votes }) =>
+    JSON.stringify({ fencingToken, remainingMs, votes: votes.map(({ vote }) => vote) }),
+  );
+  return words.join(" beside ");
+}
 
 /** Well below the time of a test: for so long an instance that lost its locks abstains. */
 const LEASE_MS_MAX = 1200;
@@ -64,14 +83,13 @@ test("C2: what a restart without data forgot is not granted again while it may b
   const oldSecond = await outcomeOf(old2.acquire(["old"], 1000, { retryCount: 20, retryDelay: 50 }));
   const early = await outcomeOf(second.acquire("r", { waitMs: 0 }));
   const heldThen = !lock.lost && oldLock.expiration > Date.now();
-  const late = await outcomeOf(second.acquire("r", { waitMs: 10_000, leaseMs: 500 }));
+  const late = await acquireLate(second);
 
   expect(heldThen).toBe(true);
   expect(oldSecond.error).toBeUndefined();
   expect(early.state).toBe("rejected");
-  expect(late.error).toBeUndefined();
   expect(lock.lost).toBe(true);
-  expect(late.value?.fencingToken).toBeGreaterThan(lock.fencingToken);
+  expect(late.fencingToken).toBeGreaterThan(lock.fencingToken);
 });
 
 test("C3: what a leaping clock expired is not granted again while it may be held", async () => {
@@ -90,53 +108,57 @@ test("C3: what a leaping clock expired is not granted again while it may be held
   const oldSecond = await outcomeOf(old2.acquire(["old"], 1500, { retryCount: 5, retryDelay: 30 }));
   const early = await outcomeOf(second.acquire("r", { waitMs: 0 }));
   const heldThen = !lock.lost && oldLock.expiration > Date.now();
-  const late = await outcomeOf(second.acquire("r", { waitMs: 10_000, leaseMs: 500 }));
+  const late = await acquireLate(second);
 
   expect(heldThen).toBe(true);
   expect(oldSecond.error).toBeUndefined();
   expect(early.state).toBe("rejected");
-  expect(late.error).toBeUndefined();
-  expect(late.value?.fencingToken).toBeGreaterThan(lock.fencingToken);
+  expect(late.fencingToken).toBeGreaterThan(lock.fencingToken);
 });
 
-test("C2 and C1 under load: with a majority emptied again and again, no two hold at once", async () => {
+test("C1 and C2 under load: with a majority emptied again and again, no two hold at once", async () => {
   redis = Redlocks.on(await startRedis({ count: 5 }));
   const { clock } = systemEnv;
-  const stopAt = clock.now() + 7000;
-  let inside = 0;
+  const inside = new Set<Lock>();
   let grants = 0;
+  let isDone = false;
   const clashes: string[] = [];
   const tooLate: number[] = [];
   const work = async (locker: Locker): Promise<void> => {
-    while (clock.now() < stopAt) {
-      const outcome = await outcomeOf(locker.acquire("r", { leaseMs: 300, waitMs: 1000 }));
-      const lock = outcome.value;
+    while (!isDone) {
+      const { value: lock } = await outcomeOf(locker.acquire("r", { leaseMs: 300, waitMs: 1000 }));
       if (lock === undefined) {
         await sleep(20);
         continue;
       }
-      inside += 1;
       grants += 1;
-      if (inside > 1) clashes.push(`grant ${grants} beside another`);
-      if (lock.remainingMs < 75) tooLate.push(lock.remainingMs);
-      const until = clock.now() + 30;
-      while (!lock.lost && clock.now() < until) await sleep(5);
-      inside -= 1;
+      // One that is over by its own word may not have come round to leaving yet.
+      for (const other of inside) if (other.remainingMs > 0) clashes.push(clash(other, lock));
+      inside.add(lock);
+      if (lock.remainingMs < 50) tooLate.push(lock.remainingMs);
+      const leavesAt = clock.now() + 30;
+      while (!lock.lost && clock.now() < leavesAt) await sleep(5);
+      inside.delete(lock);
       await lock.release();
     }
   };
+  const untilGranted = (count: number): Promise<void> => {
+    const enough = grants + count;
+    return until(`${count} more grants`, () => grants >= enough, 15_000);
+  };
   const wipe = async (): Promise<void> => {
-    while (clock.now() < stopAt - 1000) {
-      await sleep(2000);
+    for (let round = 0; round < 3; round += 1) {
+      await untilGranted(8);
       await Promise.all(redis.group.instances.slice(2).map((server) => server.restart({ wipe: true })));
     }
+    await untilGranted(8);
   };
 
-  const options = { leaseMsMax: 400 };
-  const all = await Promise.all(Array.from({ length: 4 }, () => open(options)));
-  await Promise.all([wipe(), ...all.map(work)]);
+  const all = await Promise.all(Array.from({ length: 4 }, () => open({ leaseMsMax: 400 })));
+  const working = all.map(work);
+  await wipe().finally(() => (isDone = true));
+  await Promise.all(working);
 
   expect(clashes).toEqual([]);
   expect(tooLate).toEqual([]);
-  expect(grants).toBeGreaterThan(30);
 });
