@@ -31,7 +31,14 @@ local reserveMs, ticketMs, skew = tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber
 local bargeMax, waitersMax = tonumber(ARGV[8]) * 1000, tonumber(ARGV[9])
 local leaseMsMax = tonumber(string.match(ARGV[1], '^%d+ (%d+)'))
 local at, nextKey, last = 10, 3, #ARGV
+local ours = '^' .. string.rep('%x', 36) .. ' '
 local answers = { format('%.0f', now) }
+
+-- What a lock key holds. A plain key may be somebody's data, of another type: then a foreign holder has it.
+local function get(key)
+  local value = redis.pcall('GET', key)
+  return type(value) == 'table' and '?' or value
+end
 
 -- Stores the proposal when it is above the counter; else says how high that is.
 local function proposeOne(counter, proposal)
@@ -45,8 +52,7 @@ end
 -- functions alone cost more to make than this takes. From the first op that is not usual on, \`ops\` goes on.
 while at <= last do
   local op, key = ARGV[at], KEYS[nextKey]
-  local isUsual = ARGV[at + 1] == 'x' and call('EXISTS', prefix .. ':queue:' .. key) == 0
-  if not isUsual then break end
+  if ARGV[at + 1] ~= 'x' or call('EXISTS', prefix .. ':queue:' .. key) == 1 then break end
   if op == 'a' then
     if ARGV[at + 8] ~= '1' or tonumber(ARGV[at + 3]) > leaseMsMax then break end
     if now > sentAt + ARGV[at + 4] * 1000 then break end
@@ -54,13 +60,13 @@ while at <= last do
     answers[#answers + 1] = proposeOne(ARGV[at + 9], ARGV[at + 5])
     at = at + 11
   elseif op == 'r' then
-    local value = call('GET', key)
+    local value = get(key)
     if not value or sub(value, 1, 28) ~= ARGV[at + 2] or sub(value, 29, 36) > ARGV[at + 3] then break end
     call('DEL', key)
     answers[#answers + 1] = '+'
     at = at + 6
   elseif op == 'm' then
-    local value, leaseMs = call('GET', key), tonumber(ARGV[at + 3])
+    local value, leaseMs = get(key), tonumber(ARGV[at + 3])
     if not value or sub(value, 1, 36) > sub(ARGV[at + 2], 1, 36) then break end
     if sub(value, 1, 28) ~= sub(ARGV[at + 2], 1, 28) or leaseMs > leaseMsMax then break end
     if now > sentAt + ARGV[at + 4] * 1000 or call('PTTL', key) > leaseMs then break end
@@ -80,14 +86,16 @@ local function field()
   return ARGV[at - 1]
 end
 
-local function fields(count)
+-- As many fields as the next one says.
+local function list()
   local all = {}
-  for n = 1, count do all[n] = field() end
+  for n = 1, tonumber(field()) do all[n] = field() end
   return all
 end
 
-local function keys(count)
-  local all = {}
+-- The op's lock keys: how many, its last field says.
+local function keys()
+  local all, count = {}, tonumber(field())
   for n = 1, count do all[n] = KEYS[nextKey + n - 1] end
   nextKey = nextKey + count
   return all
@@ -124,14 +132,15 @@ end
 
 -- True when somebody listens. \`word\`: w it is yours to take, n you are next.
 local function tell(ticket, word, key)
-  local text = word .. ' ' .. ticket .. ' ' .. key
-  return call('PUBLISH', prefix .. ':wake:' .. sub(ticket, 1, 16), text) > 0
+  return call('PUBLISH', prefix .. ':wake:' .. sub(ticket, 1, 16), word .. ' ' .. ticket .. ' ' .. key) > 0
 end
 
--- True once this op has met a ticket, or something of its own holder: then a ticket may have to go.
-local queued = false
+-- Of the op at hand: true once it met a ticket, or something of its own holder, so that a ticket may have to
+-- Of the op at hand: true once it met a ticket, or something of its own holder, so that a ticket may have
+-- to go; and which tickets for several keys it could not serve, so that it need not look at all keys again.
 
--- Walks the tickets of living clients in order until \`visit\` returns something; gone ones leave the queue.
+-- Walks the tickets of living clients in order until \`visit\` returns something. Gone ones leave the queue,
+-- suspect ones too from place 64 on: they come back to the same place once their client is heard of.
 local function walk(queue, visit)
   local place = 0
   while true do
@@ -141,7 +150,8 @@ local function walk(queue, visit)
       local state = stateOf(sub(ticket, 1, 16))
       local found = state == '1' and visit(ticket)
       if found then return found end
-      if state then place = place + 1 else drop(queue, ticket) end
+      local stays = state == '1' or (state and place < 64)
+      if stays then place = place + 1 else drop(queue, ticket) end
     end
     if #tickets < 16 then return nil end
   end
@@ -155,30 +165,29 @@ local function readUntil(key)
   local ends = tonumber(call('ZRANGE', readersOf(key), -1, -1, 'WITHSCORES')[2])
   if not ends or ends > now then return ends end
   call('DEL', readersOf(key), numbersOf(key))
-  return nil
 end
 
--- The reservation was not used in time: whoever had it is passed over until it is heard of again, unless
--- it has withdrawn its ticket.
-local function lapse(key, reservation)
-  local id = sub(reservation, 2, 17)
+-- What the key holds, with an overdue reservation taken away; false when it is free. Whoever did not use its
+-- reservation in time is passed over until it is heard of again, unless it has withdrawn its ticket.
+local function valueOf(key)
+  local value = get(key)
+  if not value or sub(value, 1, 1) ~= '!' or tonumber(sub(value, 32)) > now then return value end
+  local id = sub(value, 2, 17)
   call('DEL', key)
-  if stateOf(id) and call('ZSCORE', queueOf(key), sub(reservation, 2, 30)) then
+  if stateOf(id) and call('ZSCORE', queueOf(key), sub(value, 2, 30)) then
     call('SET', prefix .. ':client:' .. id, '0', 'XX', 'KEEPTTL')
     clients[id] = '0'
   end
-end
-
--- What the key holds, with an overdue reservation taken away; false when it is free.
-local function valueOf(key)
-  local value = call('GET', key)
-  if not value or sub(value, 1, 1) ~= '!' or tonumber(sub(value, 32)) > now then return value end
-  lapse(key, value)
   return false
 end
 
 local function share(key, base, number, untilUs)
   local readers, numbers = readersOf(key), numbersOf(key)
+  -- One comes, two whose time is over go: else those that died would pile up beside others that read.
+  for _, gone in ipairs(call('ZRANGEBYSCORE', readers, '-inf', now, 'LIMIT', 0, 2)) do
+    call('ZREM', readers, gone)
+    call('HDEL', numbers, gone)
+  end
   untilUs = math.max(untilUs, tonumber(call('ZSCORE', readers, base) or 0))
   local before = call('HGET', numbers, base)
   if before and before > number then number = before end
@@ -206,9 +215,6 @@ local function serveReaders(key, queue)
   if after then tell(after, 'n', key) end
 end
 
--- True when \`ticket\`, which waits for \`key\` among others, could have it now.
-local function isFor(key, ticket) return not valueOf(key) and first(queueOf(key)) == ticket end
-
 -- The keys that the ticket wants; nil when it is gone and could not be served.
 local function wantedBy(ticket, key)
   if sub(ticket, 29) ~= 'm' then return { key } end
@@ -224,10 +230,13 @@ local function wantedBy(ticket, key)
   return wanted
 end
 
--- Tells the first of another client behind \`ticket\`: it looks after a while whether things went on.
+-- Tells the first of another client among the next tickets: it looks after a while whether things went on.
 local function tellNext(queue, ticket, key)
-  local id = sub(ticket, 1, 16)
-  local other = walk(queue, function(candidate) return sub(candidate, 1, 16) ~= id and candidate end)
+  local id, left = sub(ticket, 1, 16), 64
+  local other = walk(queue, function(candidate)
+    left = left - 1
+    return (left == 0 or sub(candidate, 1, 16) ~= id) and candidate
+  end)
   if other then tell(other, 'n', key) end
 end
 
@@ -237,25 +246,22 @@ local function serve(key)
   local queue = queueOf(key)
   while true do
     local ticket = first(queue)
-    if not ticket then return end
+    if not ticket or stuck[ticket] then return end
     local kind = sub(ticket, 29)
     if kind == 'r' then return serveReaders(key, queue) end
     if kind == 'w' and readUntil(key) then return end
     local wanted = wantedBy(ticket, key)
-    if not wanted then
-      drop(queue, ticket)
-    else
-      for _, other in ipairs(wanted) do
-        if other ~= key and not isFor(other, ticket) then return end
-      end
-      if tell(ticket, 'w', key) then
-        local reservation = '!' .. ticket .. ' ' .. format('%.0f', now + reserveMs * 1000)
-        for _, each in ipairs(wanted) do call('SET', each, reservation, 'PX', reserveMs + 1000) end
-        return tellNext(queue, ticket, key)
-      end
-      forget(sub(ticket, 1, 16))
-      drop(queue, ticket)
+    for _, other in ipairs(wanted or {}) do
+      stuck[ticket] = other ~= key and (valueOf(other) or first(queueOf(other)) ~= ticket)
+      if stuck[ticket] then return end
     end
+    if wanted and tell(ticket, 'w', key) then
+      local reservation = '!' .. ticket .. ' ' .. format('%.0f', now + reserveMs * 1000)
+      for _, each in ipairs(wanted) do call('SET', each, reservation, 'PX', reserveMs + 1000) end
+      return tellNext(queue, ticket, key)
+    end
+    if wanted then forget(sub(ticket, 1, 16)) end
+    drop(queue, ticket)
   end
 end
 
@@ -287,7 +293,7 @@ local function obstacle(key, base, kind, barge)
     end
     if sub(value, 1, 1) == '!' then return { ms = math.ceil((tonumber(sub(value, 32)) - now) / 1000) } end
     local ms = call('PTTL', key)
-    return { ms = ms < 0 and leaseMsMax or ms, foreign = not string.find(value, '^' .. string.rep('%x', 36)) }
+    return { ms = ms < 0 and leaseMsMax or ms, foreign = not string.find(value .. ' ', ours) }
   end
   if kind == 'r' and tonumber(call('ZSCORE', readersOf(key), base) or 0) > now then return nil end
   if kind == 'w' then
@@ -297,17 +303,19 @@ local function obstacle(key, base, kind, barge)
   return isKept(queueOf(key), base, kind, barge) and { ms = reserveMs, free = true } or nil
 end
 
--- Files the ticket unless it is there. False when the queue is full.
-local function file(key, ticket, score, wanted)
-  local queue = queueOf(key)
-  if not call('ZSCORE', queue, ticket) then
-    if call('ZCARD', queue) >= waitersMax then return false end
-    call('ZADD', queue, score, ticket)
+-- Files the ticket for each of the keys. False when one of their queues is full.
+local function file(wanted, ticket, score)
+  setAlive()
+  local record = {}
+  for n, key in ipairs(wanted) do
+    local queue = queueOf(key)
+    local isNew = not call('ZSCORE', queue, ticket)
+    if isNew and call('ZCARD', queue) >= waitersMax then return false end
+    if isNew then call('ZADD', queue, score, ticket) end
+    call('PEXPIRE', queue, ticketMs)
+    record[n] = #key .. ':' .. key
   end
-  call('PEXPIRE', queue, ticketMs)
   if sub(ticket, 29) == 'm' then
-    local record = {}
-    for n, each in ipairs(wanted) do record[n] = #each .. ':' .. each end
     call('SET', recordOf(sub(ticket, 1, 28)), table.concat(record), 'PX', ticketMs)
   end
   return true
@@ -317,7 +325,7 @@ end
 local function take(key, value, kind, leaseMs)
   local base = sub(value, 1, 28)
   if kind == 'r' then return share(key, base, sub(value, 29, 36), now + leaseMs * 1000) end
-  local before = call('GET', key)
+  local before = get(key)
   if before and sub(before, 1, 28) == base then
     leaseMs = math.max(leaseMs, call('PTTL', key))
     if sub(before, 29, 36) > sub(value, 29, 36) then value = before end
@@ -327,7 +335,6 @@ end
 
 -- Stores the proposal when it is above every counter; else says the highest of them.
 local function propose(counters, proposal)
-  if #counters == 1 then return proposeOne(counters[1], proposal) end
   local high = 0
   for _, counter in ipairs(counters) do
     high = math.max(high, tonumber(call('HGET', KEYS[2], counter) or 0))
@@ -344,8 +351,7 @@ local function holds(key, base, kind)
     local ends = tonumber(call('ZSCORE', readersOf(key), base) or 0)
     return ends > now and call('HGET', numbersOf(key), base) ~= '00000000'
   end
-  local value = call('GET', key)
-  return value and sub(value, 1, 28) == base
+  return sub(get(key) or '', 1, 28) == base
 end
 
 -- Takes away what \`base\` has under this number or a lower one. True when there was something.
@@ -357,7 +363,7 @@ local function give(key, base, number, kind)
     call('ZREM', readersOf(key), base)
     return true
   end
-  local value = call('GET', key)
+  local value = get(key)
   if not value or sub(value, 1, 28) ~= base or sub(value, 29, 36) > number then return false end
   return call('DEL', key) > 0
 end
@@ -371,14 +377,13 @@ local ops = {}
 function ops.a()
   local kind, value, leaseMs, deadlineMs = field(), field(), tonumber(field()), field()
   local proposal, score, barge = field(), field(), field() == '1'
-  local counters = fields(tonumber(field()))
-  local wanted = keys(tonumber(field()))
+  local counters = list()
+  local wanted = keys()
   local base = sub(value, 1, 28)
   local ticket = base .. kind
   if isLate(deadlineMs) then return 'L' end
   if leaseMs > leaseMsMax then return 'E ' .. leaseMsMax end
   local ms, foreign, kept = nil, 0, {}
-  queued = false
   for _, key in ipairs(wanted) do
     local found = obstacle(key, base, kind, barge)
     if found then
@@ -397,11 +402,8 @@ function ops.a()
   end
   local place = -1
   if score ~= '0' then
-    setAlive()
-    for _, key in ipairs(wanted) do
-      if not file(key, ticket, score, wanted) then return 'F' end
-      place = math.max(place, call('ZRANK', queueOf(key), ticket))
-    end
+    if not file(wanted, ticket, score) then return 'F' end
+    for _, key in ipairs(wanted) do place = math.max(place, call('ZRANK', queueOf(key), ticket)) end
   end
   for _, key in ipairs(kept) do
     if not valueOf(key) then serve(key) end
@@ -414,7 +416,7 @@ end
 function ops.m()
   local kind, value, leaseMs = field(), field(), tonumber(field())
   local deadlineMs, mayTake = field(), field() == '1'
-  local wanted = keys(tonumber(field()))
+  local wanted = keys()
   local base = sub(value, 1, 28)
   if isLate(deadlineMs) then return 'L' end
   if leaseMs > leaseMsMax then return 'E ' .. leaseMsMax end
@@ -430,8 +432,8 @@ end
 -- at least the token; "-" not the holder's; "L".
 function ops.f()
   local kind, base, token, deadlineMs = field(), field(), field(), field()
-  local counters = fields(tonumber(field()))
-  local wanted = keys(tonumber(field()))
+  local counters = list()
+  local wanted = keys()
   if isLate(deadlineMs) then return 'L' end
   for _, key in ipairs(wanted) do
     if not holds(key, base, kind) then return '-' end
@@ -448,17 +450,18 @@ end
 -- all of the keys, else "-".
 function ops.r()
   local kind, base, number, withTicket = field(), field(), field(), field() == '1'
-  local wanted = keys(tonumber(field()))
+  local wanted = keys()
   local ticket = base .. kind
   local answer = '+'
   if withTicket then
     for _, key in ipairs(wanted) do drop(queueOf(key), ticket) end
   end
   for _, key in ipairs(wanted) do
-    local had = give(key, base, number, kind)
-    if not had then answer = '-' end
-    if withTicket and call('GET', key) and sub(call('GET', key), 2, 29) == base then call('DEL', key) end
-    if (had or withTicket) and not valueOf(key) then serve(key) end
+    if not give(key, base, number, kind) then answer = '-' end
+    if withTicket and sub(get(key) or '', 2, 29) == base then call('DEL', key) end
+  end
+  for _, key in ipairs(wanted) do
+    if not valueOf(key) then serve(key) end
   end
   return answer
 end
@@ -467,23 +470,17 @@ end
 -- then queues again; "+" kept, "-" given back.
 function ops.g()
   local kind, base, number, score = field(), field(), field(), field()
-  local wanted = keys(tonumber(field()))
+  local wanted = keys()
   local ticket = base .. kind
   local isFirst = true
   for _, key in ipairs(wanted) do
-    local queue = queueOf(key)
-    local head = first(queue)
-    if head and head ~= ticket then
-      local ahead = tonumber(score) - tonumber(call('ZSCORE', queue, head))
-      if ahead > 0 or (ahead == 0 and head < ticket) then isFirst = false end
-    end
+    local head = first(queueOf(key))
+    local ahead = head and tonumber(score) - tonumber(call('ZSCORE', queueOf(key), head)) or -1
+    if ahead > 0 or (ahead == 0 and head < ticket) then isFirst = false end
   end
   if isFirst then return '+' end
-  setAlive()
-  for _, key in ipairs(wanted) do
-    give(key, base, number, kind)
-    file(key, ticket, score, wanted)
-  end
+  for _, key in ipairs(wanted) do give(key, base, number, kind) end
+  file(wanted, ticket, score)
   for _, key in ipairs(wanted) do
     if not valueOf(key) then serve(key) end
   end
@@ -492,7 +489,7 @@ end
 
 -- x keyCount: whoever holds the keys does so no longer; "+" when anybody did.
 function ops.x()
-  local wanted = keys(tonumber(field()))
+  local wanted = keys()
   local answer = '-'
   for _, key in ipairs(wanted) do
     if call('DEL', key, readersOf(key), numbersOf(key)) > 0 then answer = '+' end
@@ -501,7 +498,10 @@ function ops.x()
   return answer
 end
 
-while at <= last do answers[#answers + 1] = ops[field()]() end
+while at <= last do
+  queued, stuck = false, {}
+  answers[#answers + 1] = ops[field()]()
+end
 return table.concat(answers, '\\n')
 `;
 
