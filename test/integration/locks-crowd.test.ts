@@ -1,6 +1,6 @@
 /**
- * What a crowd costs an instance: many resources in one lock, many waiters for one, waiters whose process does
- * not answer, readers that died. Counted in commands, not in time: a script keeps all others waiting.
+ * What a crowd costs an instance: many resources in one lock, many waiters for one, waiters whose process is
+ * silent, readers that died. Counted in commands, not in time: a script keeps all others waiting.
  */
 import { Redis } from "ioredis";
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
@@ -58,7 +58,7 @@ test("a lock on many resources costs a few commands for each, to wait for and to
   expect(next.remainingMs).toBeGreaterThan(0);
 });
 
-test("a first ticket that cannot be served yet is looked at once, however many of its keys come free", async () => {
+test("a first ticket that cannot be served yet is looked at once per release", async () => {
   const [one, other] = await pair();
   const resources = Array.from({ length: 250 }, (_, n) => `r${n}`);
   const blocker = await one.acquire("last", { leaseMs: 20_000 });

@@ -130,9 +130,9 @@ local function tell(ticket, word, key)
   return call('PUBLISH', prefix .. ':wake:' .. sub(ticket, 1, 16), word .. ' ' .. ticket .. ' ' .. key) > 0
 end
 
--- Of the op at hand: true once it met a ticket, or something of its own holder, so that a ticket may have to
 -- Of the op at hand: true once it met a ticket, or something of its own holder, so that a ticket may have
 -- to go; and which tickets for several keys it could not serve, so that it need not look at all keys again.
+local queued, stuck
 
 -- Walks the tickets of living clients in order until `visit` returns something. Gone ones leave the queue,
 -- suspect ones too from place 64 on: they come back to the same place once their client is heard of.
