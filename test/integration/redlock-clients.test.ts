@@ -1,4 +1,5 @@
 import { Cluster, Redis } from "ioredis";
+import { Redis as Redis5 } from "ioredis5";
 import { afterEach, beforeEach, expect, test } from "vitest";
 
 import { readClients } from "../../src/redlock/clients.ts";
@@ -36,6 +37,17 @@ test("the clients put their keyPrefix before each key, as ever", async () => {
   expect((await valuesOf("shop:r")).every((value) => value?.startsWith(lock.value))).toBe(true);
   expect(lock.resources).toEqual(["r"]);
   expect([other.state, elsewhere.state]).toEqual(["rejected", "resolved"]);
+});
+
+test.each([{}, { keyPrefix: "shop:" }])("the clients may be of ioredis 5, with %j", async (options) => {
+  const clients = redis.group.urls.map((url) => new Redis5(url, { ...options, lazyConnect: true }));
+  const redlock = redis.ours({}, clients as unknown as Redis[]);
+
+  const lock = await redlock.acquire(["r"], 5000);
+  const votes = await lock.attempts[0];
+  for (const client of clients) client.disconnect();
+
+  expect(votes?.votesFor).toEqual(new Set(clients));
 });
 
 test("the clients say which database it is", async () => {
