@@ -55,8 +55,6 @@ export class Acquisition implements OpSink, AgendaItem, Listed, Registered<Acqui
   error: CoterieError | undefined;
   /** Grows with each round: what was sent under a lower number must not undo a higher one. */
   number = 0;
-  /** True once a ticket may stand in a queue. */
-  hasTicket = false;
   /** True once it had to wait for others. */
   hasWaited = false;
   heapAt = -1;
@@ -113,13 +111,13 @@ export class Acquisition implements OpSink, AgendaItem, Listed, Registered<Acqui
     this.#phase = "failed";
   }
 
-  /** A message of an instance: the lock is kept for us there, or we are next. */
+  /** A message of an instance: w, the lock is kept for us there, or which we are of those that come next. */
   onMessage(at: number, word: string): void {
     const ballot = this.#ballot(at);
     if (this.#phase === "failed") return;
-    if (word === "n") {
+    if (word !== "w") {
       if (this.isOver || ballot.vote === "granted") return;
-      ballot.lookAt = Math.min(ballot.lookAt, this.#port.now() + this.plan.reserveMs + 2);
+      ballot.lookAt = Math.min(ballot.lookAt, this.#port.now() + this.plan.reserveMs * Number(word) + 2);
       this.#reschedule();
     } else if (ballot.asked === undefined) {
       if (ballot.vote !== "granted") this.#ask(at);
@@ -165,7 +163,7 @@ export class Acquisition implements OpSink, AgendaItem, Listed, Registered<Acqui
     ballot.isTouched = true;
     if (op.letter === "a") this.#onAsked(at, ballot, answer);
     else if (op.letter === "f") this.#onRaised(at, ballot, answer);
-    else this.#onGivenBack(ballot, answer);
+    else this.#onGivenBack(at, ballot, answer);
     this.#decide();
   }
 
@@ -230,7 +228,7 @@ export class Acquisition implements OpSink, AgendaItem, Listed, Registered<Acqui
   }
 
   #onAsked(at: number, ballot: Ballot, text: string): void {
-    const { target, reserveMs, refreshMs, pollMs, waitMs } = this.plan;
+    const { target, reserveMs, refreshMs, pollMs } = this.plan;
     const answer = readAcquireAnswer(text);
     const now = this.#port.now();
     if (answer.vote === "granted") {
@@ -241,14 +239,14 @@ export class Acquisition implements OpSink, AgendaItem, Listed, Registered<Acqui
       ballot.raised = false;
       // What is kept while waiting is renewed in time.
       ballot.lookAt = ballot.sentAt + this.plan.leaseMs / 3;
-      if (this.#phase === "raising") this.#raise(at);
+      // A higher counter may be the token of a holder between this grant and one that was decided upon.
+      if (this.#phase === "raising" && counter < this.#raiseTo) this.#raise(at);
       return;
     }
     ballot.grant = undefined;
     if (answer.vote === "refused") {
       ballot.vote = "refused";
       ballot.waitMs = answer.waitMs;
-      if (waitMs > 0) this.hasTicket = true;
       const place = Math.max(0, answer.place);
       const polls = answer.foreign && place === 0;
       const untilMs = polls ? Math.min(answer.waitMs, pollMs) : answer.waitMs + place * reserveMs;
@@ -274,7 +272,7 @@ export class Acquisition implements OpSink, AgendaItem, Listed, Registered<Acqui
     }
   }
 
-  #onGivenBack(ballot: Ballot, answer: string): void {
+  #onGivenBack(at: number, ballot: Ballot, answer: string): void {
     const { kept } = ballot;
     ballot.kept = undefined;
     if (answer === "+") {
@@ -283,7 +281,8 @@ export class Acquisition implements OpSink, AgendaItem, Listed, Registered<Acqui
     }
     ballot.vote = "refused";
     ballot.lookAt = this.#port.now() + this.plan.reserveMs * 2;
-    this.hasTicket = true;
+    // The message that it is ours again may overtake this answer.
+    if (ballot.wasWoken && !this.isOver) this.#ask(at);
   }
 
   #count(vote: Vote): number {

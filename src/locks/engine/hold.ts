@@ -8,7 +8,7 @@ import type { Acquisition } from "../core/acquisition.ts";
 import type { Agenda, AgendaItem } from "../core/agenda.ts";
 import { leaseEnd, lossAt, renewalRetry, renewalStart } from "../core/lease.ts";
 import { type Op, type OpSink, releaseOp, renewOp } from "../core/ops.ts";
-import type { Acquired } from "../core/plan.ts";
+import type { Acquired, Ballot } from "../core/plan.ts";
 import type { Listed } from "../core/roster.ts";
 import { type InstanceVote, votesOf } from "../core/failure.ts";
 
@@ -231,9 +231,17 @@ export class Hold implements OpSink, AgendaItem, Listed {
     this.#round = { sentAt: now, leaseMs, number, join, extend, asked, ...counts };
     acquisition.ballots.forEach((ballot, at) => {
       ballot.isTouched = true;
-      this.#port.send(at, ballot.grant === undefined ? join : extend);
+      this.#port.send(at, this.#mayJoin(ballot, now) ? join : extend);
     });
     this.#port.agenda.set(this, lossAt(this.#endsAt, this.#leaseMs));
+  }
+
+  /**
+   * True where it never was, or has ended for want of renewals: else each failure that lasts longer than the
+   * lease would leave one instance less. Where it should be and is not, somebody took it away.
+   */
+  #mayJoin({ grant }: Ballot, now: number): boolean {
+    return grant === undefined || grant.sentAt + this.#leaseMs < now;
   }
 
   #onConfirmed(round: Round): void {
@@ -292,7 +300,8 @@ export class Hold implements OpSink, AgendaItem, Listed {
   #giveUp(): Release {
     const { acquisition } = this;
     const { target, waitMs } = acquisition.plan;
-    const op = releaseOp(target, this, acquisition.number, waitMs > 0 && acquisition.hasTicket);
+    // With the ticket that an acquire may have left where it was refused, or not answered in time.
+    const op = releaseOp(target, this, acquisition.number, waitMs > 0);
     const asked = acquisition.ballots.map((ballot) => ballot.isTouched || ballot.asked !== undefined);
     let outstanding = 0;
     asked.forEach((isAsked, at) => {

@@ -14,7 +14,7 @@ const PLAN: AcquisitionPlan = {
   resources: ["k"],
   what: 'lock "k"',
   leaseMs: 10_000,
-  waitMs: 10_000,
+  waitMs: 60_000,
   deadlineMs: 1_000,
   fair: true,
   instances: ["a", "b", "c"],
@@ -110,5 +110,45 @@ test("an answer to a raise that was given up does not count for the next one, wh
 
   // One instance of three is too few, so it has to have asked the others again.
   expect(acquisition.acquired).toBeUndefined();
+  expect(stage.letters[0]).toBe("a");
+});
+
+test("an instance that was asked anew while the token is raised counts only below the token", () => {
+  const stage = new Stage();
+  const { acquisition } = stage;
+  stage.answer(0, "a", "+");
+  stage.answer(1, "a", "- 5000 0 0");
+  stage.answer(2, "a", "- 5000 0 0");
+  // This process stood still for longer than the lease: another one had the lock on 0 and 2, with 9,000.
+  stage.now += 20_000;
+  acquisition.onDue(stage.now);
+  stage.answer(0, "g", "+");
+  stage.now += 5;
+  acquisition.onDue(stage.now);
+  expect(stage.letters).toEqual(["a", "a", "a"]);
+  stage.answer(1, "a", "+");
+  expect(stage.letters).toEqual(["a", "f", "a"]);
+
+  stage.answer(0, "a", "+9000");
+  stage.answer(1, "f", "+");
+  if (stage.letters[0] === "f") stage.answer(0, "f", "+");
+  stage.answer(2, "a", "- 5000 0 0");
+
+  expect(acquisition.acquired).toBeUndefined();
+});
+
+test("a message that overtakes the answer to a giving back is acted upon", () => {
+  const stage = new Stage();
+  const { acquisition } = stage;
+  stage.answer(0, "a", "+");
+  stage.answer(1, "a", "- 5000 1 0");
+  stage.answer(2, "a", "- 5000 1 0");
+  stage.now += 20;
+  acquisition.onDue(stage.now);
+  expect(stage.letters[0]).toBe("g");
+
+  acquisition.onMessage(0, "w");
+  stage.answer(0, "g", "-");
+
   expect(stage.letters[0]).toBe("a");
 });
