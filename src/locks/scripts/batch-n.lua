@@ -13,7 +13,7 @@
 -- A lock key holds `<holder token: 28><number: 8>`, more after a space, or a reservation
 -- `!<ticket> <until, microseconds>`: then the first in the queue was told, and holds nothing yet.
 -- A ticket is `<holder token><kind>`: x exclusive, w writer, r reader, m several keys. Its score is its time.
--- A message is `w <ticket> <key>`, it is yours to take, or `n <ticket> <key>`, you are next.
+-- A message is `w <ticket> <key>`, it is yours, or `1 <ticket> <key>`, you are next (2: after the next...).
 local call, sub, format = redis.call, string.sub, string.format
 
 local time = call('TIME')
@@ -125,7 +125,6 @@ local function drop(queue, ticket)
   if sub(ticket, 29) == 'm' then call('DEL', recordOf(sub(ticket, 1, 28))) end
 end
 
--- True when somebody listens. `word`: w it is yours to take, n you are next.
 local function tell(ticket, word, key)
   return call('PUBLISH', prefix .. ':wake:' .. sub(ticket, 1, 16), word .. ' ' .. ticket .. ' ' .. key) > 0
 end
@@ -207,7 +206,7 @@ local function serveReaders(key, queue)
       forget(sub(ticket, 1, 16))
     end
   end
-  if after then tell(after, 'n', key) end
+  if after then tell(after, 1, key) end
 end
 
 -- The keys that the ticket wants; nil when it is gone and could not be served.
@@ -225,14 +224,15 @@ local function wantedBy(ticket, key)
   return wanted
 end
 
--- Tells the first of another client among the next tickets: it looks after a while whether things went on.
+-- Tells the next clients: each looks, one after the other, whether things went on. One may be dead as well.
 local function tellNext(queue, ticket, key)
-  local id, left = sub(ticket, 1, 16), 64
-  local other = walk(queue, function(candidate)
-    left = left - 1
-    return (left == 0 or sub(candidate, 1, 16) ~= id) and candidate
+  local told, count, left = { [sub(ticket, 1, 16)] = true }, 0, 64
+  walk(queue, function(candidate)
+    local id = sub(candidate, 1, 16)
+    if not told[id] and tell(candidate, count + 1, key) then count = count + 1 end
+    told[id], left = true, left - 1
+    return left == 0 or count == 4
   end)
-  if other then tell(other, 'n', key) end
 end
 
 -- Hands a free key to the first in its queue. A ticket for several keys gets all of them or none; while

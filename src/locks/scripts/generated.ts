@@ -18,7 +18,7 @@ export const batchNSource: string = `-- Everything that one client wants of one 
 -- A lock key holds \`<holder token: 28><number: 8>\`, more after a space, or a reservation
 -- \`!<ticket> <until, microseconds>\`: then the first in the queue was told, and holds nothing yet.
 -- A ticket is \`<holder token><kind>\`: x exclusive, w writer, r reader, m several keys. Its score is its time.
--- A message is \`w <ticket> <key>\`, it is yours to take, or \`n <ticket> <key>\`, you are next.
+-- A message is \`w <ticket> <key>\`, it is yours, or \`1 <ticket> <key>\`, you are next (2: after the next...).
 local call, sub, format = redis.call, string.sub, string.format
 
 local time = call('TIME')
@@ -130,7 +130,6 @@ local function drop(queue, ticket)
   if sub(ticket, 29) == 'm' then call('DEL', recordOf(sub(ticket, 1, 28))) end
 end
 
--- True when somebody listens. \`word\`: w it is yours to take, n you are next.
 local function tell(ticket, word, key)
   return call('PUBLISH', prefix .. ':wake:' .. sub(ticket, 1, 16), word .. ' ' .. ticket .. ' ' .. key) > 0
 end
@@ -212,7 +211,7 @@ local function serveReaders(key, queue)
       forget(sub(ticket, 1, 16))
     end
   end
-  if after then tell(after, 'n', key) end
+  if after then tell(after, 1, key) end
 end
 
 -- The keys that the ticket wants; nil when it is gone and could not be served.
@@ -230,14 +229,15 @@ local function wantedBy(ticket, key)
   return wanted
 end
 
--- Tells the first of another client among the next tickets: it looks after a while whether things went on.
+-- Tells the next clients: each looks, one after the other, whether things went on. One may be dead as well.
 local function tellNext(queue, ticket, key)
-  local id, left = sub(ticket, 1, 16), 64
-  local other = walk(queue, function(candidate)
-    left = left - 1
-    return (left == 0 or sub(candidate, 1, 16) ~= id) and candidate
+  local told, count, left = { [sub(ticket, 1, 16)] = true }, 0, 64
+  walk(queue, function(candidate)
+    local id = sub(candidate, 1, 16)
+    if not told[id] and tell(candidate, count + 1, key) then count = count + 1 end
+    told[id], left = true, left - 1
+    return left == 0 or count == 4
   end)
-  if other then tell(other, 'n', key) end
 end
 
 -- Hands a free key to the first in its queue. A ticket for several keys gets all of them or none; while
@@ -557,6 +557,21 @@ local value = redis.call('GET', KEYS[1])
 if value and string.sub(value, 1, 1) == '!' then value = false end
 local counter = redis.call('HGET', KEYS[3], ARGV[1]) or '0'
 return { value, redis.call('PTTL', KEYS[1]), redis.call('ZCARD', KEYS[2]), counter }
+`;
+
+// note-2.lua
+export const note2Source: string = `-- Notes on an instance who the others are, so that none of them can come back empty and pass for new.
+--
+-- KEYS: 1 boot record (string); 2 run ids of the other instances (hash).
+-- ARGV: 1 the boot record as the client saw it; then ids, each followed by what is to be known of it.
+-- Returns: 1 when it was noted, 0 when the record is another one.
+-- Atomic: what was known before the instance was emptied must not be noted on it afterwards. The others may
+--         have been emptied with it, and be new.
+local call = redis.call
+
+if call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+for at = 2, #ARGV, 2 do call('HSET', KEYS[2], ARGV[at], ARGV[at + 1]) end
+return 1
 `;
 
 // permits-1.lua

@@ -4,6 +4,7 @@ import {
   batchNSource,
   boot1Source,
   inspect3Source,
+  note2Source,
   permits1Source,
   readmit3Source,
   regroup3Source,
@@ -25,6 +26,9 @@ export const BOOT: Script = defineScript({ name: "locks-boot", keyCount: 1, sour
 
 /** Counters and known run ids of a member, for another one. */
 export const SOURCE: Script = defineScript({ name: "locks-source", keyCount: 3, source: source3Source });
+
+/** Notes who the others are. */
+export const NOTE: Script = defineScript({ name: "locks-note", keyCount: 2, source: note2Source });
 
 /** Raises counters and, if told so, makes a member. */
 export const READMIT: Script = defineScript({ name: "locks-readmit", keyCount: 3, source: readmit3Source });
