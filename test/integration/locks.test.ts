@@ -442,6 +442,15 @@ test("closing releases what is held, ends waits, and refuses the rest", async ()
   await rejection(() => one.acquire("t"), "CLOSED");
 });
 
+test("a plain key that is one of the group's own is refused", async () => {
+  const name = lockers.newName();
+  const plain = await lockers.open(redis.urls.slice(0, 3), { name, keys: "plain" });
+
+  await rejection(() => plain.acquire(`${name}:boot`), "INVALID_ARGUMENT");
+  await rejection(() => plain.tryAcquire(["a", `${name}:counters`]), "INVALID_ARGUMENT");
+  expect(await plain.tryAcquire(`${name}`)).toBeDefined();
+});
+
 test("one round trip is the usual case, and second trips are counted", async () => {
   const [one] = await pair(3);
 

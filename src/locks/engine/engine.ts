@@ -5,7 +5,7 @@
 import { hostname } from "node:os";
 
 import type { Env } from "../../env/index.ts";
-import { abortError, CoterieError, throwIfAborted } from "../../errors.ts";
+import { abortError, CoterieError, quote, throwIfAborted } from "../../errors.ts";
 import { Counters, Histogram, publish } from "../../observe/index.ts";
 import { type Field, readOptions } from "../../options.ts";
 import { Acquisition, type AcquisitionPort } from "../core/acquisition.ts";
@@ -133,8 +133,13 @@ export class Engine {
     return this.#ticketTime;
   }
 
+  /** Throws INVALID_ARGUMENT for a plain key that is one of the group's own. */
   keyOf(family: Family, resource: string): string {
     const { name, keys } = this.settings;
+    if (keys === "plain" && family === "lock" && resource.startsWith(`${name}:`)) {
+      const message = `plain resource ${quote(resource)} begins as the locker's own keys do: "${name}:"`;
+      throw new CoterieError("INVALID_ARGUMENT", message);
+    }
     return family === "lock" && keys === "plain" ? resource : keyOf(name, family, resource);
   }
 
