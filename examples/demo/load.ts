@@ -5,8 +5,8 @@
  */
 import { systemEnv } from "coterie";
 
-import type { App } from "./apps.ts";
 import type { Client } from "./client.ts";
+import type { App } from "./stage.ts";
 import { type Answer, type Phase, Tally, type Verdict } from "./tally.ts";
 
 const CALLERS = 16;
@@ -88,17 +88,6 @@ export class Load {
     };
     await Promise.all(Array.from({ length: CALLERS }, readOn));
     return { itemsRead, lost };
-  }
-
-  /** Its own items, and these; as far as they can be reached. */
-  async deleteAll(others: readonly string[]): Promise<void> {
-    const left = [...this.#owners.keys(), ...others];
-    const deleteOn = async () => {
-      for (let item = left.pop(); item !== undefined; item = left.pop()) {
-        await this.#ask("DELETE", this.#appFor(0), item);
-      }
-    };
-    await Promise.all(Array.from({ length: CALLERS }, deleteOn));
   }
 
   /** What happened since the last call. */

@@ -1,7 +1,7 @@
 /**
- * `npm run demo`: three Redis, three processes of one Express app, a load, and a story. It tells what
- * happens, checks that it happened, and then keeps running until Ctrl-C. With `--once` it ends after the
- * check, and its exit code says whether every claim held.
+ * `npm run demo`: three Redis, three processes of one Express app, two of them BullMQ workers too, a load,
+ * and a story. It tells what happens, checks that it happened, and then keeps running until Ctrl-C. With
+ * `--once` it ends after the check, and its exit code says whether every claim held.
  */
 import { inspect } from "node:util";
 
@@ -10,9 +10,10 @@ import { CoterieError, systemEnv } from "coterie";
 import { type Claim, judgeClaims } from "./claims.ts";
 import { listenForKeys } from "./keys.ts";
 import { Load } from "./load.ts";
+import { judgeLockClaims } from "./locks/claims.ts";
 import { Screen } from "./screen.ts";
 import { type Stage, Stagehand } from "./stage.ts";
-import { ITEM, tell } from "./story.ts";
+import { tell } from "./story.ts";
 
 const SCENE_ONCE_MS = 1500;
 const SCENE_MS = 4000;
@@ -78,9 +79,9 @@ async function underLoad({ once, screen, stop }: Run, stage: Stage, load: Load):
   const forgetKeys = once ? () => {} : listenForKeys((key) => onKey(key));
   let told = false;
   try {
-    const claims = judgeClaims(
-      await tell({ stage, load, screen, sceneMs: once ? SCENE_ONCE_MS : SCENE_MS, signal }),
-    );
+    const sceneMs = once ? SCENE_ONCE_MS : SCENE_MS;
+    const { observations, locks } = await tell({ stage, load, screen, sceneMs, signal });
+    const claims = [...judgeClaims(observations), ...judgeLockClaims(locks)];
     screen.say(checklist(claims));
     told = true;
     if (!once) await untilStopped(signal);
@@ -89,7 +90,6 @@ async function underLoad({ once, screen, stop }: Run, stage: Stage, load: Load):
     forgetKeys();
     screen.stopLive();
     await load.stop();
-    if (!stage.canKill) await load.deleteAll([ITEM]);
   }
 
   function onKey(key: string): void {
@@ -132,7 +132,8 @@ function whatToTry({ apps, redis, canKill }: Stage, once: boolean): string {
     `    curl -X PUT -d red ${first}/items/cherry     write through one process`,
     `    curl ${second}/items/cherry                  read through another`,
     `    curl -i ${third}/where/cherry                which arc and which Redis`,
-    `    curl ${first}/status                         health, shares, round-trip times`,
+    `    curl -X POST ${third}/items/plum/increment   read, think and write under a lock`,
+    `    curl ${first}/status                         health, shares, locks, round-trip times`,
   ];
   if (once) return lines.join("\n");
   const keys = canKill

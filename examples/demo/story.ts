@@ -4,15 +4,15 @@
  */
 import { systemEnv } from "coterie";
 
-import type { App } from "./apps.ts";
 import type { Observations, Outage } from "./claims.ts";
 import type { Load } from "./load.ts";
+import type { LockObservations } from "./locks/claims.ts";
+import { Counting } from "./locks/counting.ts";
+import { tellOfLocks } from "./locks/story.ts";
 import type { Screen } from "./screen.ts";
-import type { Stage } from "./stage.ts";
+import { type App, ITEM, type Stage } from "./stage.ts";
 import type { Answer, Counts } from "./tally.ts";
 
-/** The item of the story. */
-export const ITEM = "apple";
 const RECOVERY_MS_MAX = 15_000;
 const RECOVERY_LOOK_MS = 20;
 
@@ -25,18 +25,55 @@ export interface Telling {
   readonly signal: AbortSignal;
 }
 
-export async function tell(telling: Telling): Promise<Observations> {
+/** What was seen, of the shards and of the locks. */
+export interface Seen {
+  readonly observations: Observations;
+  readonly locks: LockObservations;
+}
+
+export async function tell(telling: Telling): Promise<Seen> {
+  const { stage, load } = telling;
+  const counting = new Counting(stage.client, stage.counter, load);
+  try {
+    return await tellAll(telling, counting);
+  } finally {
+    await counting.stop();
+  }
+}
+
+async function tellAll(telling: Telling, counting: Counting): Promise<Seen> {
   const { stage, load, screen, sceneMs, signal } = telling;
   const owner = await routeAnItem(telling);
   screen.say(`The load starts: ${stage.owners.size} items, half writes, half reads, through all processes.`);
   await load.start();
+  screen.say(`Every process counts "${stage.counter}" up under a lock: read, think, write.`);
+  counting.start(stage.apps);
   await systemEnv.clock.sleep(sceneMs, signal);
+  const seenOfLocks = await tellOfLocks(telling);
   if (!stage.canKill) {
     screen.say("This Redis is not the demo's own: nothing is killed, and no outage claimed.");
   }
   const outage = stage.canKill ? await killAndRestart(telling, owner) : undefined;
   await systemEnv.clock.sleep(sceneMs / 2, signal);
-  return { ...(await observe(telling)), outage };
+  await counting.stop();
+  const counted = await observeCounting(telling, counting, outage);
+  const observations = { ...(await observe(telling)), outage };
+  return { observations, locks: { ...counted, ...seenOfLocks } };
+}
+
+async function observeCounting(
+  { stage: { apps, client } }: Telling,
+  { item, increments, refused, duringOutage }: Counting,
+  outage: Outage | undefined,
+): Promise<Omit<LockObservations, "handover" | "jobs">> {
+  const { value } = await client.json(`${apps[0]?.url}/items/${item}`);
+  return {
+    apps: apps.map(({ label }) => label),
+    increments,
+    refused,
+    finalCount: Number(value),
+    outage: outage === undefined ? undefined : { shard: outage.shard, increments: duringOutage },
+  };
 }
 
 async function observe({ stage, load }: Telling): Promise<Omit<Observations, "outage">> {

@@ -69,7 +69,8 @@ describe("examples", () => {
       outputs.push(program.output);
     }
 
-    const said = outputs.map((output) => /^cart:7, on (\S+), has (\d+) apples, by token (\d+)\n$/.exec(output)!);
+    const sentence = /^cart:7, on (\S+), has (\d+) apples, by token (\d+)\n$/;
+    const said = outputs.map((output) => sentence.exec(output)!);
     expect(said.map(([, , apples]) => apples)).toEqual(["1", "2"]);
     expect(Number(said[1]![3])).toBeGreaterThan(Number(said[0]![3]));
     const shards = await openShards({ instances: redis.urls });
