@@ -32,11 +32,11 @@ export interface LockProgramPlan {
 }
 
 /** How long a call took. */
-export interface Took {
+interface Took {
   readonly tookMs: number;
 }
 
-export interface VoteSeen {
+interface VoteSeen {
   readonly instance: string;
   readonly vote: "granted" | "refused" | "unreachable";
 }
@@ -54,7 +54,7 @@ interface OfWork {
   readonly permits?: number;
 }
 
-export interface AskedEvent extends OfHold, OfWork {
+interface AskedEvent extends OfHold, OfWork {
   readonly event: "asked";
   readonly waitMs: number;
 }
@@ -69,34 +69,34 @@ export interface AcquiredEvent extends OfHold, OfWork, Took {
   readonly votes: readonly VoteSeen[];
 }
 
-export interface FailedEvent extends OfHold, Took {
+interface FailedEvent extends OfHold, Took {
   readonly event: "failed";
   readonly code: string;
   readonly message: string;
 }
 
-export interface SeenEvent extends OfHold {
+interface SeenEvent extends OfHold {
   readonly event: "seen";
   readonly until: number;
 }
 
-export interface ReleasedEvent extends OfHold {
+interface ReleasedEvent extends OfHold {
   readonly event: "released";
   readonly confirmed: boolean;
 }
 
-export interface PlainHoldEvent extends OfHold {
+interface PlainHoldEvent extends OfHold {
   /** Release was called; the signal said that the lock is lost. */
   readonly event: "releasing" | "lost";
 }
 
-export interface ProcessEvent {
+interface ProcessEvent {
   readonly event: "ready" | "closed";
   readonly at: number;
 }
 
 /** The process did not run in this time, or only for something else. */
-export interface StalledEvent {
+interface StalledEvent {
   readonly event: "stalled";
   readonly at: number;
   readonly until: number;

@@ -29,7 +29,7 @@ import { until } from "./until.ts";
 export const LEASE_MS = 500;
 export const LEASE_MS_MAX = 600;
 export const DEADLINE_MS = 250;
-export const WAIT_MS = 1_500;
+const WAIT_MS = 1_500;
 /** What a call may take beyond its bounds on a busy machine. */
 const SLACK_MS = 1_000;
 const NAME = "run";
@@ -64,7 +64,7 @@ export interface GrantFilter {
 }
 
 /** Every kind of lock, all of them contended: between the workers of a process and between processes. */
-export function mixOfWork(process: number): LockWork[] {
+function mixOfWork(process: number): LockWork[] {
   const times = { leaseMs: LEASE_MS, waitMs: WAIT_MS, holdMs: 8, thinkMs: 4 };
   return [
     { ...times, kind: "lock", resource: "one", workers: 2 },
