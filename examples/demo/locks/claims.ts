@@ -43,7 +43,7 @@ export interface LockObservations {
 }
 
 /** Beyond the lease: what a busy machine may add. */
-export const HANDOVER_MS_MAX = 2000;
+const HANDOVER_MS_MAX = 2000;
 /** Fewer runs than this show nothing. */
 const RUNS_MIN = 20;
 const OUTAGE_RUNS_MIN = 5;
