@@ -266,6 +266,25 @@ describe.each(EXPRESS_VERSIONS)("in %s", (_version, express) => {
     expectNoSecrets(answer.text);
   });
 
+  test("E1: a hung majority costs the first request its deadline, and the next ones nothing", async () => {
+    const coterie = await opened.open(redis.urls);
+    const { app } = appWith(coterie, (_req, res) => res.end(), { deadlineMs: 100 });
+    await Promise.all(redis.instances.slice(0, 2).map((instance) => instance.pause()));
+
+    const tookMs: number[] = [];
+    for (let n = 0; n < 6; n += 1) {
+      const startedAt = clock.now();
+      const answer = await request(app).get("/");
+      tookMs.push(clock.now() - startedAt);
+      expect([answer.status, answer.body.code]).toEqual([503, "NO_QUORUM"]);
+    }
+    await Promise.all(redis.instances.slice(0, 2).map((instance) => instance.resume()));
+
+    expect(tookMs[0]).toBeLessThan(1000);
+    // The quickest, since the machine may be busy; each would take the deadline if it asked Redis.
+    expect(Math.min(...tookMs)).toBeLessThan(50);
+  });
+
   test("a closed coterie is answered 503", async () => {
     const coterie = await opened.open(redis.urls);
     const { app } = appWith(coterie, (_req, res) => res.end());
