@@ -35,6 +35,21 @@ async function recordOf(at: number) {
   return parseBoot((await admins[at]!.get("t:boot"))!)!;
 }
 
+test("all instances that were emptied at once vote at once where new ones may, in every process", async () => {
+  const settings = { leaseMsMax: 10_000 };
+  const groups = await Promise.all([1, 2, 3].map(() => opened.open(redis.urls, settings)));
+  for (const group of groups) await untilStates(group, "member member member");
+  const before = groups[0]!.members.map(({ boot }) => boot);
+
+  await Promise.all(admins.map((admin) => admin.flushall()));
+  for (const group of groups) for (const member of group.members) member.doubt();
+  const isNew = (): boolean =>
+    groups.every(({ members }) => members.every(({ boot }, at) => boot !== undefined && boot !== before[at]));
+  await until("all vote under new records", isNew, 4000);
+
+  expect(statesOf(groups[0]!)).toBe("member member member");
+});
+
 describe("an instance that was emptied", () => {
   test("abstains until old leases are over, and has the counters of the others when it votes again", async () => {
     const group = await opened.open(redis.urls);

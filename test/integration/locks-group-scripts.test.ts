@@ -154,6 +154,21 @@ test("an instance is handed over only from the record that was seen, and knows o
   expect(await admin.mget("t:boot", "t:group")).toEqual(["two", "{}"]);
 });
 
+test("nothing is noted on an instance that is not what was seen: it may have been emptied, and the others too", async () => {
+  await admin.set("t:boot", "one");
+  const known = new Map([
+    ["a", "r n"],
+    ["b", "r m"],
+  ]);
+
+  const noted = [await link.note("one", known), await link.note("two", new Map([["c", "r n"]]))];
+  await admin.del("t:boot");
+  noted.push(await link.note("one", new Map([["d", "r n"]])));
+
+  expect(noted).toEqual([true, false, false]);
+  expect(await admin.hgetall("t:known")).toEqual({ a: "r n", b: "r m" });
+});
+
 test("who is known stays known: what was noted first is told to everybody", async () => {
   const mine = await link.noteUnlessKnown("x", "r1 n1");
   const again = await link.noteUnlessKnown("x", "r1 n1");

@@ -194,7 +194,8 @@ function merge(sources: readonly Source[]): Source {
 
 /** On how many it was noted. */
 async function noteOn(sources: readonly Seen[], known: ReadonlyMap<string, string>): Promise<number> {
-  return (await answered(sources.map(({ link }) => link.note(known)))).length;
+  const noted = await answered(sources.map(({ link, text }) => link.note(text, known)));
+  return noted.filter(Boolean).length;
 }
 
 /** The answers of those that gave one; who did not is as if it had not been asked. */

@@ -93,6 +93,10 @@ export function refused(
   });
 }
 
+export function sameServer(id: string, other: string): CoterieError {
+  return refused(id, "same-server", `it is the same server as "${other}"`, { other });
+}
+
 /** The error for an instance that is connected and was not looked at on this connection. */
 export function unsettled(id: string, lastError: CoterieError | undefined): CoterieError {
   const failed = lastError === undefined ? "" : ` (${lastError.message})`;

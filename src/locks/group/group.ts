@@ -52,7 +52,7 @@ export class LockGroup implements MemberHost {
     this.description = describeGroup(ids, settings.leaseMsMax);
     this.members = sorted.map((instance, at) => new Member(instance, at, this));
     this.#admission = new Admission(this.members, this.quorum, settings);
-    this.#noted = ids.map(() => ({ on: "", values: new Map<string, string>(), isNoting: false }));
+    this.#noted = ids.map(() => ({ on: "", sinceMs: 0, values: new Map<string, string>(), isNoting: false }));
     this.#seen = ids.map(() => "");
   }
 
@@ -202,24 +202,28 @@ export class LockGroup implements MemberHost {
   /** Notes on one member who the others are, each time that changed or the member may have forgotten it. */
   async #tellOfOthers(member: Member): Promise<void> {
     const noted = this.#noted[member.at] as NotedOn;
-    const { link, record } = member;
-    if (link === undefined || record === undefined || noted.isNoting) return;
+    const { link, record, text } = member;
+    if (link === undefined || record === undefined || text === null || noted.isNoting) return;
     const on = `${link.connection} ${record.nonce}`;
     if (noted.on !== on) {
       noted.on = on;
+      noted.sinceMs = this.env.clock.now();
       noted.values.clear();
+      // Whatever happened to it may have happened to all: nothing is noted that was seen before.
+      for (const other of this.members) if (other !== member) other.examine();
     }
     const news = new Map<string, string>();
     for (const other of this.members) {
-      if (other === member || other.verdict !== "member" || other.record === undefined) continue;
+      const isFresh = other.boot !== undefined && other.lookedAtMs >= noted.sinceMs;
+      if (other === member || !isFresh || other.record === undefined) continue;
       const value = knownValue(other.record);
       if (noted.values.get(other.id) !== value) news.set(other.id, value);
     }
     if (news.size === 0) return;
     noted.isNoting = true;
     try {
-      await link.note(news);
-      if (noted.on === on) for (const [id, value] of news) noted.values.set(id, value);
+      const isNoted = await link.note(text, news);
+      if (isNoted && noted.on === on) for (const [id, value] of news) noted.values.set(id, value);
     } catch (error) {
       member.onNoteFailed(error);
     } finally {
@@ -267,6 +271,8 @@ export class LockGroup implements MemberHost {
 /** What was noted on one member, on this connection and in this membership of its own. */
 interface NotedOn {
   on: string;
+  /** Since when; what was known of the others before may be void. */
+  sinceMs: number;
   readonly values: Map<string, string>;
   isNoting: boolean;
 }

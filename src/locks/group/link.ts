@@ -7,7 +7,7 @@ import type { Clock } from "../../env/index.ts";
 import { CoterieError } from "../../errors.ts";
 import { invariant } from "../../invariant.ts";
 import type { Argument, Reply, Script } from "../../redis/index.ts";
-import { BOOT, READMIT, REGROUP, SOURCE, SWEEP } from "../scripts/index.ts";
+import { BOOT, NOTE, READMIT, REGROUP, SOURCE, SWEEP } from "../scripts/index.ts";
 import { type Facts, readFacts, refused } from "./facts.ts";
 import type { MemberInstance } from "./instance.ts";
 
@@ -184,8 +184,10 @@ export class Link {
     return textOrNull(await this.#call("hget", [this.#keys.known, id]));
   }
 
-  async note(known: ReadonlyMap<string, string>): Promise<void> {
-    if (known.size > 0) await this.#call("hset", [this.#keys.known, ...[...known].flat()]);
+  /** False when the record is not the one given: it may have been emptied, and the others with it. */
+  async note(record: string, known: ReadonlyMap<string, string>): Promise<boolean> {
+    const { boot, known: knownKey } = this.#keys;
+    return (await this.#run(NOTE, [boot, knownKey], [record, ...[...known].flat()])) === 1;
   }
 
   /** For people, and for the error that another group gets. Whoever came first has described it. */

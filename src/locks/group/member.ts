@@ -20,7 +20,7 @@ import {
   Quarantine,
   reasonFor,
 } from "./boot.ts";
-import { type Facts, refused, unfit, unsettled, warningsOf } from "./facts.ts";
+import { type Facts, refused, sameServer, unfit, unsettled, warningsOf } from "./facts.ts";
 import type { MemberHost } from "./host.ts";
 import type { MemberInstance } from "./instance.ts";
 import { Link, type Look, type Swap } from "./link.ts";
@@ -49,6 +49,7 @@ export class Member {
   #facts: Facts | undefined;
   #factsAt = 0;
   #text: string | null = null;
+  #lookedAtMs = Number.NEGATIVE_INFINITY;
   #verdict: BootVerdict | undefined;
   #refused: CoterieError | undefined;
   /** What scripts compare; undefined unless everything is well. */
@@ -149,8 +150,9 @@ export class Member {
   status(): MemberStatus {
     const facts = this.#facts;
     const { clock } = this.#env;
-    const now = clock.now();
+    const offsetMs = Math.round(this.serverTimeGuess(clock.now()) / 1000 - clock.wallNow());
     const state = this.#state();
+    const durable = this.record?.durable ?? false;
     return {
       id: this.id,
       address: this.instance.status().address,
@@ -159,12 +161,10 @@ export class Member {
       waitMs: state === "abstaining" ? this.waitLeftMs : 0,
       runId: facts?.runId,
       product: facts?.product,
-      clockOffsetMs: this.#clock.isKnown
-        ? Math.round(this.#clock.guess(now) / 1000 - clock.wallNow())
-        : undefined,
+      clockOffsetMs: Number.isNaN(offsetMs) ? undefined : offsetMs,
       leaps: this.#leaps,
-      durable: this.record?.durable ?? false,
-      warnings: facts === undefined ? [] : warningsOf(facts, this.#isDeclaredDurable(), this.record?.durable),
+      durable,
+      warnings: facts === undefined ? [] : warningsOf(facts, this.#isDeclaredDurable(), durable),
     };
   }
 
@@ -172,8 +172,8 @@ export class Member {
 
   /** The connection on which it was seen to be one of ours; undefined when there is none now. */
   get link(): Link | undefined {
-    const isSeen = this.#verdict !== undefined && this.#refused === undefined;
-    const isOurs = isSeen && this.verdict !== "foreign";
+    const { is = "foreign" } = this.#verdict ?? {};
+    const isOurs = is !== "foreign" && this.#refused === undefined;
     return isOurs && this.instance.available && this.#link?.isCurrent === true ? this.#link : undefined;
   }
 
@@ -184,6 +184,11 @@ export class Member {
 
   get record(): BootRecord | undefined {
     return this.#verdict === undefined || this.#verdict.is === "absent" ? undefined : this.#verdict.record;
+  }
+
+  /** When the question was sent that its record was the answer to. */
+  get lookedAtMs(): number {
+    return this.#lookedAtMs;
   }
 
   get text(): string | null {
@@ -294,7 +299,7 @@ export class Member {
     }
     const facts = this.#facts as Facts;
     const twin = this.#host.twinOf(this.at);
-    const problem = unfit(this.id, facts) ?? (twin === undefined ? undefined : this.#sameServer(twin));
+    const problem = unfit(this.id, facts) ?? (twin === undefined ? undefined : sameServer(this.id, twin));
     if (problem !== undefined) throw problem;
     return link;
   }
@@ -320,6 +325,7 @@ export class Member {
     const own = { leaseMsMax: settings.leaseMsMax, digest, id: this.id };
     if (record !== this.#boot) this.#boot = undefined;
     this.#text = record;
+    this.#lookedAtMs = sentMs;
     this.#verdict = judgeBoot(record, own, (this.#facts as Facts).runId);
     const { is } = this.#verdict;
     const isNew = this.#quarantine.observe(this.#verdict, receivedMs);
@@ -409,7 +415,7 @@ export class Member {
   async #mismatch(link: Link, record: BootRecord | undefined): Promise<CoterieError> {
     const { digest, description } = this.#host;
     if (record !== undefined && record.digest === digest && this.#host.isMember(record.id)) {
-      return this.#sameServer(record.id);
+      return sameServer(this.id, record.id);
     }
     return mismatch({
       id: this.id,
@@ -419,10 +425,6 @@ export class Member {
       given: description,
       digest,
     });
-  }
-
-  #sameServer(other: string): CoterieError {
-    return refused(this.id, "same-server", `it is the same server as "${other}"`, { other });
   }
 
   #note(error: unknown): void {

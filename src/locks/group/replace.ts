@@ -169,9 +169,10 @@ export async function replaceOn(
   const handed = await handOver(plan, found);
   const newcomer = found.find(({ id }) => id === plan.newcomer) as Found;
   const record = await beginWait(plan, newcomer);
+  const known = new Map([[plan.newcomer, knownValue(record)]]);
   const told = await settled(
     handed.filter(({ id }) => id !== settings.leaving),
-    ({ link }) => link.note(new Map([[plan.newcomer, knownValue(record)]])),
+    async (one) => ((await one.link.note(one.text ?? "", known)) ? one : undefined),
   );
   return result(plan.newcomer, ids, [...told, newcomer]);
 }
@@ -270,10 +271,12 @@ async function handOver(plan: Plan, found: readonly Found[]): Promise<Found[]> {
   return handed;
 }
 
-async function handOverOne(plan: Plan, { id, link, facts, text }: Found): Promise<void> {
+/** As it is found from now on. */
+async function handOverOne(plan: Plan, found: Found): Promise<Found> {
+  const { id, link, facts } = found;
   const { settings, newDigest, newcomer, description } = plan;
   const mark = `${JOINING} ${plan.env.random.hex(8)}`;
-  await change(text, (now) => {
+  const text = await change(found.text, (now) => {
     const own = { id, leaseMsMax: settings.leaseMsMax, digest: digestIn(now) ?? newDigest };
     const verdict = judgeBoot(now, own, facts.runId);
     // It goes on voting only if it does, and never once it has left.
@@ -289,6 +292,7 @@ async function handOverOne(plan: Plan, { id, link, facts, text }: Found): Promis
     const after = { next: encodeBoot(next), newcomer, mark, leaving: settings.leaving, group: description };
     return link.regroup(now, after);
   });
+  return { ...found, text };
 }
 
 /** The newcomer abstains under a nonce that nobody has seen before now, unless it was let in already. */
@@ -308,24 +312,27 @@ async function beginWait(plan: Plan, { id, link, facts, text }: Found): Promise<
   return record;
 }
 
-/** Tries until nobody was faster. */
+/** Tries until nobody was faster; the record as it then is. */
 async function change(
   text: string | null,
   attempt: (now: string | null) => Promise<Swap>,
-): Promise<void> {
+): Promise<string | null> {
   let now = text;
   for (let tries = 0; tries < TRIES_MAX; tries += 1) {
     const swap = await attempt(now);
-    if (swap.done) return;
+    if (swap.done) return swap.record;
     now = swap.record;
   }
   throw new CoterieError("MAYBE_APPLIED", "replaceLockInstance: the boot record changes all the time");
 }
 
 /** Those for which it succeeded. Who failed is as if it had not been reached. */
-async function settled(of: readonly Found[], attempt: (one: Found) => Promise<void>): Promise<Found[]> {
+async function settled(
+  of: readonly Found[],
+  attempt: (one: Found) => Promise<Found | undefined>,
+): Promise<Found[]> {
   const results = await Promise.allSettled(of.map((one) => attempt(one)));
-  return of.filter((_, at) => results[at]?.status === "fulfilled");
+  return results.flatMap((one) => (one.status === "fulfilled" && one.value !== undefined ? [one.value] : []));
 }
 
 function digestOf({ text }: Found): string | undefined {

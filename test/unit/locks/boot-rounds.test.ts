@@ -110,4 +110,15 @@ describe("rounds", () => {
     expect(began).toEqual([0]);
     expect(env.clock.pendingTimers).toBe(0);
   });
+
+  test("that rest leave no timer when closed", async () => {
+    const { env, all } = rounds(done);
+    all.ask();
+    await env.clock.advance(10);
+    const before = env.clock.pendingTimers;
+
+    all.close();
+
+    expect([before, env.clock.pendingTimers]).toEqual([1, 0]);
+  });
 });
