@@ -9,7 +9,7 @@ import { createHash } from "node:crypto";
 import { CoterieError } from "../../errors.ts";
 
 /** What processes must agree on beside their options: keys, records, scripts. */
-export const PROTOCOL_VERSION = 1;
+const PROTOCOL_VERSION = 1;
 
 /**
  * `new`: nobody was found yet who knows it, and somebody is asking. `member`: it votes. `abstaining`: it may

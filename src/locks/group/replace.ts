@@ -101,7 +101,7 @@ function longForm(input: InstanceInput, id: string): InstanceInput {
   return "duplicate" in input ? { id, client: input } : { ...input, id };
 }
 
-export interface ReplaceSettings {
+interface ReplaceSettings {
   readonly name: string;
   readonly leaseMsMax: number;
   readonly deadlineMs: number;
@@ -148,7 +148,7 @@ interface Plan {
  * `instances` are the new group, connected; `leaving` is the instance that leaves, if it can still be
  * reached. Changes nothing, and rejects, when too few of them answer.
  */
-export async function replaceOn(
+async function replaceOn(
   instances: readonly MemberInstance[],
   leaving: MemberInstance | undefined,
   settings: ReplaceSettings,
