@@ -58,6 +58,18 @@ test("a lock on many resources costs a few commands for each, to wait for and to
   expect(next.remainingMs).toBeGreaterThan(0);
 });
 
+test("locks on many resources do not all leave in one call", async () => {
+  const [one] = await pair();
+  await (await one.acquire("warm")).release();
+  await commands();
+  const lists = ["a", "b", "c", "d"].map((list) => Array.from({ length: 400 }, (_, n) => `${list}${n}`));
+
+  const locks = await Promise.all(lists.map((list) => one.acquire(list)));
+
+  expect(await commands("evalsha")).toBe(2);
+  expect(await Promise.all(locks.map((lock) => lock.release()))).toEqual([true, true, true, true]);
+});
+
 test("a first ticket that cannot be served yet is looked at once per release", async () => {
   const [one, other] = await pair();
   const resources = Array.from({ length: 250 }, (_, n) => `r${n}`);

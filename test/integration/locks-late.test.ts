@@ -1,6 +1,6 @@
 /**
- * What comes late, on real Redis: an acquire that an instance answers after its lock was released, and an
- * instance that comes back after the lock there has ended.
+ * What comes late, on real Redis: an acquire that an instance answers after its lock was released, an instance
+ * that comes back after the lock there has ended, answers too late for one of those that asked together.
  */
 import { Redis } from "ioredis";
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
@@ -8,6 +8,8 @@ import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 import { systemEnv } from "../../src/env/index.ts";
 import { type RedisGroup, startRedis } from "../../src/testing/index.ts";
 import { OpenLockers } from "../support/open-lockers.ts";
+import { rejection } from "../support/reject.ts";
+import { TcpProxy } from "../support/tcp-proxy.ts";
 import { until } from "../support/until.ts";
 
 const { clock } = systemEnv;
@@ -61,4 +63,46 @@ test("a lock is renewed again where it ended because the instance was away", asy
 
   await untilExists(raws[0]!, key);
   expect(lock.lost).toBe(false);
+});
+
+test("a short deadline of one caller is no deadline for the others that ask with it", async () => {
+  await using proxy = await TcpProxy.open({ host: "127.0.0.1", port: Number(new URL(redis.urls[0]!).port) });
+  const locker = await lockers.open([proxy.url], { name: lockers.newName() });
+  await (await locker.acquire("warm")).release();
+  proxy.delay("toClient", 150);
+
+  const startedAt = clock.now();
+  const [error, tookMs, lock] = await Promise.all([
+    rejection(() => locker.acquire("short", { waitMs: 0, deadlineMs: 20 }), "NO_QUORUM"),
+    rejection(() => locker.acquire("brief", { waitMs: 0, deadlineMs: 30 }), "NO_QUORUM").then(
+      () => clock.now() - startedAt,
+    ),
+    locker.acquire("long", { waitMs: 0 }),
+  ]);
+  proxy.pass("toClient");
+
+  expect(error.message).toContain("did not answer within 20 ms");
+  expect(tookMs).toBeLessThan(140);
+  expect(lock.remainingMs).toBeGreaterThan(0);
+  expect(await lock.release()).toBe(true);
+});
+
+test("renewals asked for faster than they are answered are confirmed all the same", async () => {
+  await using proxy = await TcpProxy.open({ host: "127.0.0.1", port: Number(new URL(redis.urls[0]!).port) });
+  const locker = await lockers.open([proxy.url], { name: lockers.newName() });
+  const lock = await locker.acquire("r", { leaseMs: 5000 });
+  proxy.delay("toClient", 60);
+  let confirmed = 0;
+
+  const renewals: Promise<number>[] = [];
+  for (let n = 0; n < 20 && confirmed === 0; n += 1) {
+    renewals.push(lock.renew().then(() => (confirmed += 1)));
+    await clock.sleep(20);
+  }
+  const confirmedMeanwhile = confirmed;
+  proxy.pass("toClient");
+  await Promise.all(renewals);
+
+  expect(confirmedMeanwhile).toBeGreaterThan(0);
+  expect(await lock.release()).toBe(true);
 });

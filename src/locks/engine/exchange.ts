@@ -28,8 +28,9 @@ export interface ExchangeSettings {
   readonly waitersMax: number;
 }
 
-/** A script call with more ops would keep the instance from others for too long. */
+/** A script call with more ops or keys would keep the instance from others for too long. */
 const OPS_PER_CALL_MAX = 128;
+const KEYS_PER_CALL_MAX = 1000;
 /**
  * While so many calls are on their way, what is asked for waits for one of them to come back, or until it
  * fills a call: then many callers share a few calls, and one alone does not wait.
@@ -99,11 +100,26 @@ export class Exchange {
 
   readonly #flush = (): void => {
     this.#isScheduled = false;
-    while (this.#ops.length >= OPS_PER_CALL_MAX) void this.#call(this.#ops.splice(0, OPS_PER_CALL_MAX));
-    if (this.#ops.length === 0) return;
+    let count = this.#countOfCall();
+    while (count < this.#ops.length || count === OPS_PER_CALL_MAX) {
+      void this.#call(this.#ops.splice(0, count));
+      count = this.#countOfCall();
+    }
+    if (count === 0) return;
     if (this.#inFlight >= CALLS_IN_FLIGHT) this.#holdBack();
     else this.#callNow();
   };
+
+  /** How many of the ops may leave together. */
+  #countOfCall(): number {
+    const most = Math.min(this.#ops.length, OPS_PER_CALL_MAX);
+    let keys = 0;
+    for (let count = 0; count < most; count += 1) {
+      keys += (this.#ops[count] as Op).keys.parts.length;
+      if (keys > KEYS_PER_CALL_MAX && count > 0) return count;
+    }
+    return most;
+  }
 
   #callNow(): void {
     const ops = this.#ops;
@@ -118,7 +134,7 @@ export class Exchange {
     });
   }
 
-  async #call(ops: readonly Op[]): Promise<void> {
+  async #call(ops: Op[]): Promise<void> {
     this.#inFlight += 1;
     await this.#ask(ops);
     this.#inFlight -= 1;
@@ -126,7 +142,7 @@ export class Exchange {
     else if (this.#inFlight === 0) for (const resolve of this.#idlers.splice(0)) resolve();
   }
 
-  async #ask(ops: readonly Op[]): Promise<void> {
+  async #ask(ops: Op[]): Promise<void> {
     const { boot } = this.#member;
     if (boot === undefined) return this.#failAll(ops, this.#refusal());
     const sentAt = this.#clock.now();
@@ -134,28 +150,51 @@ export class Exchange {
     const serverTime = String(Math.floor(this.#member.serverTime(sentAt)));
     const args: SentArgument[] = [boot, this.#settings.prefix, serverTime, this.#constants];
     const keys: SentArgument[] = [this.#ownKeys];
-    let deadlineMs = this.#settings.deadlineMs;
+    let [leastMs, mostMs] = [Number.POSITIVE_INFINITY, 0];
     for (const op of ops) {
       args.push(op.fields);
       keys.push(op.keys);
-      deadlineMs = Math.min(deadlineMs, op.deadlineMs);
+      const deadlineMs = this.#deadlineOf(op);
+      leastMs = Math.min(leastMs, deadlineMs);
+      mostMs = Math.max(mostMs, deadlineMs);
     }
+    const waiting: (Op | undefined)[] = ops;
+    const timers = leastMs < mostMs ? this.#failEarlier(waiting, mostMs) : [];
     let reply: unknown;
     try {
-      reply = await this.#member.instance.run(BATCH, keys, args, { deadlineMs });
+      reply = await this.#member.instance.run(BATCH, keys, args, { deadlineMs: mostMs });
     } catch (error) {
       invariant(CoterieError.is(error), "an instance fails with a CoterieError", { error });
-      return this.#failAll(ops, error);
+      return this.#failAll(waiting, error);
+    } finally {
+      for (const timer of timers) timer.cancel();
     }
     try {
-      this.#onReply(ops, String(reply), sentAt);
+      this.#onReply(waiting, String(reply), sentAt);
     } catch (error) {
       // Whoever was told already does not hear of it again: an op counts once.
-      this.#failAll(ops, notUnderstood(this.#member.id, error));
+      this.#failAll(waiting, notUnderstood(this.#member.id, error));
     }
   }
 
-  #onReply(ops: readonly Op[], reply: string, sentAt: number): void {
+  #deadlineOf({ deadlineMs }: Op): number {
+    return Number.isFinite(deadlineMs) ? deadlineMs : this.#settings.deadlineMs;
+  }
+
+  /** Ops with a shorter deadline than the call they are in fail at theirs, and the call goes on. */
+  #failEarlier(waiting: (Op | undefined)[], mostMs: number): Timer[] {
+    const deadlines = new Set(waiting.map((op) => this.#deadlineOf(op as Op)));
+    deadlines.delete(mostMs);
+    return [...deadlines].map((deadlineMs) =>
+      this.#timers.after(deadlineMs, () => {
+        const late = waiting.map((op) => (op && this.#deadlineOf(op) === deadlineMs ? op : undefined));
+        late.forEach((op, n) => op && (waiting[n] = undefined));
+        this.#failAll(late, unanswered(this.#member.id, deadlineMs));
+      }),
+    );
+  }
+
+  #onReply(ops: readonly (Op | undefined)[], reply: string, sentAt: number): void {
     const answers = reply.split("\n");
     const first = answers[0] ?? "";
     const abstains = first.startsWith("ABSTAIN ");
@@ -172,14 +211,15 @@ export class Exchange {
     });
     const { at } = this.#member;
     for (let n = 0; n < ops.length; n += 1) {
-      const op = ops[n] as Op;
-      op.sink.onAnswer(at, op, answers[n + 1] as string);
+      const op = ops[n];
+      op?.sink.onAnswer(at, op, answers[n + 1] as string);
     }
   }
 
-  #failAll(ops: readonly Op[], error: CoterieError): void {
+  #failAll(ops: readonly (Op | undefined)[], error: CoterieError): void {
     const { at } = this.#member;
     for (const op of ops) {
+      if (op === undefined) continue;
       if (op.letter === "r") this.#owe(op);
       op.sink.onFailure(at, op, error);
     }
@@ -226,6 +266,11 @@ const NOBODY: OpSink = { onAnswer: () => {}, onFailure: () => {} };
 function leapt(instance: string): CoterieError {
   const message = `instance "${instance}": its clock leapt, or this machine slept; its answer does not count`;
   return new CoterieError("ABSTAINING", message, { retryable: false, details: { instance } });
+}
+
+function unanswered(instance: string, deadlineMs: number): CoterieError {
+  const message = `instance "${instance}" did not answer within ${deadlineMs} ms; it may or may not have run`;
+  return new CoterieError("MAYBE_APPLIED", message, { details: { instance, deadlineMs } });
 }
 
 function notUnderstood(instance: string, cause: unknown): CoterieError {

@@ -39,8 +39,8 @@ interface Round {
 }
 
 interface Waiter {
-  resolve(): void;
-  reject(error: CoterieError): void;
+  readonly resolve: () => void;
+  readonly reject: (error: CoterieError) => void;
 }
 
 interface Release {
@@ -82,7 +82,8 @@ export class Hold implements OpSink, AgendaItem, Listed {
   #waiters: Waiter[] = [];
   #release: Release | undefined;
 
-  constructor(acquisition: Acquisition, acquired: Acquired, { renews, resources, now }: Held, port: HoldPort) {
+  constructor(acquisition: Acquisition, acquired: Acquired, held: Held, port: HoldPort) {
+    const { renews, resources, now } = held;
     this.resources = resources;
     this.heldSince = now;
     this.acquisition = acquisition;
@@ -139,8 +140,16 @@ export class Hold implements OpSink, AgendaItem, Listed {
     if (this.#state !== "held") return Promise.reject(this.lossError());
     return new Promise((resolve, reject) => {
       this.#waiters.push({ resolve, reject });
-      this.#startRound(now, leaseMs);
+      // One that is on its way may do: else callers in quick succession would each undo the one before.
+      if (!this.#isUnderWay(leaseMs)) this.#startRound(now, leaseMs);
     });
+  }
+
+  #isUnderWay(leaseMs: number): boolean {
+    const { quorum } = this.acquisition.plan;
+    const round = this.#round;
+    if (round === undefined || round.leaseMs !== leaseMs || round.confirmed >= quorum) return false;
+    return round.confirmed + round.outstanding >= quorum;
   }
 
   release(): Promise<boolean> {
