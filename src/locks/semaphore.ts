@@ -6,7 +6,6 @@
 import type { Env } from "../env/index.ts";
 import { abortError, CoterieError, quote, throwIfAborted } from "../errors.ts";
 import { numberField, readOptions } from "../options.ts";
-import { majority } from "./core/votes.ts";
 import type { Engine, Request, TryOptions } from "./engine/engine.ts";
 import type { Lock } from "./lock.ts";
 import { type AcquireOptions, WAIT_MS_DEFAULT } from "./options.ts";
@@ -46,9 +45,15 @@ export class Semaphore {
   async acquire(options: AcquireOptions = {}): Promise<Lock> {
     const { clock } = this.#env;
     const startedAt = clock.now();
-    const free = await this.tryAcquire(withoutWait(options));
-    if (free !== undefined) return free;
+    this.#engine.checkOptions("acquire", options);
     const waitMs = options.waitMs ?? WAIT_MS_DEFAULT;
+    try {
+      const free = await this.tryAcquire(withoutWait(options));
+      if (free !== undefined) return free;
+    } catch (error) {
+      // The wait may be long enough for instances that may not vote yet.
+      if (!CoterieError.is(error, "ABSTAINING") || waitMs === 0) throw error;
+    }
     const leftMs = Math.max(0, Math.floor(waitMs - (clock.now() - startedAt)));
     return this.#first({ ...options, waitMs: leftMs });
   }
@@ -104,20 +109,20 @@ export class Semaphore {
     return this.#engine.keyOf("permit", `${permit}:${this.name}`);
   }
 
-  /** The numbers that a quorum says are free, the others' sooner than `tried`'s. A hint, no more. */
+  /** The numbers that may be free on a quorum, those behind `tried` first. A hint, no more. */
   async #freePermits(tried: number): Promise<number[]> {
     const numbers = Array.from({ length: this.permits }, (_, permit) => permit);
     const keys = numbers.map((permit) => this.#keyOf(permit));
     const { members, quorum } = this.#engine.group;
-    const answers = await Promise.allSettled(members.map(({ instance }) => instance.call("mget", keys)));
-    const free = numbers.map(() => 0);
-    for (const answer of answers) {
-      if (answer.status !== "fulfilled" || !Array.isArray(answer.value)) continue;
-      answer.value.forEach((value, permit) => {
-        if (value === null) free[permit] = (free[permit] as number) + 1;
+    const calls = members.map(({ instance }) => instance.call("mget", keys));
+    const taken = numbers.map(() => 0);
+    for (const values of await answersOf(calls, quorum)) {
+      numbers.forEach((permit) => {
+        if (Array.isArray(values) && values[permit] !== null) taken[permit] = (taken[permit] as number) + 1;
       });
     }
-    const others = numbers.filter((permit) => (free[permit] as number) >= quorum && permit !== tried);
+    const takenMost = members.length - quorum;
+    const others = numbers.filter((permit) => (taken[permit] as number) <= takenMost && permit !== tried);
     return [...others.filter((permit) => permit > tried), ...others.filter((permit) => permit < tried)];
   }
 
@@ -127,13 +132,11 @@ export class Semaphore {
     this.#engine.requireOpen();
     const now = this.#env.clock.now();
     if (now - this.#checkedAt < CHECKED_MS) return;
-    const { members } = this.#engine.group;
+    const { members, quorum } = this.#engine.group;
     const key = `${this.#engine.settings.name}:permits:${this.name}`;
     const args = [this.permits, REMEMBERED_MS];
-    const answers = await Promise.allSettled(
-      members.map(({ instance }) => instance.run(PERMITS, [key], args)),
-    );
-    const said = answers.flatMap((answer) => (answer.status === "fulfilled" ? [Number(answer.value)] : []));
+    const calls = members.map(({ instance }) => instance.run(PERMITS, [key], args));
+    const said = (await answersOf(calls, quorum)).map(Number);
     const other = said.find((permits) => permits !== this.permits);
     if (other !== undefined) {
       throw new CoterieError(
@@ -142,12 +145,31 @@ export class Semaphore {
         { details: { permits: this.permits, elsewhere: other } },
       );
     }
-    if (said.length >= majority(members.length)) this.#checkedAt = now;
+    if (said.length >= quorum) this.#checkedAt = now;
   }
 }
 
 function withoutWait({ leaseMs, signal, renew, deadlineMs, traceparent }: AcquireOptions): TryOptions {
   return { leaseMs, signal, renew, deadlineMs, traceparent };
+}
+
+/** What a quorum answered, or all that did when fewer do: nobody waits for the slowest. */
+function answersOf<T>(calls: readonly Promise<T>[], quorum: number): Promise<readonly T[]> {
+  return new Promise((resolve) => {
+    const answers: T[] = [];
+    let open = calls.length;
+    const settle = (...answer: readonly T[]): void => {
+      answers.push(...answer);
+      open -= 1;
+      if (open === 0 || answers.length === quorum) resolve([...answers]);
+    };
+    for (const call of calls) {
+      call.then(
+        (answer) => settle(answer),
+        () => settle(),
+      );
+    }
+  });
 }
 
 /** What says most: that the instances are the matter, rather than other holders. */

@@ -143,6 +143,11 @@ export class Engine {
     return family === "lock" && keys === "plain" ? resource : keyOf(name, family, resource);
   }
 
+  /** Throws INVALID_OPTION unless an acquire takes them. */
+  checkOptions(where: string, received: AcquireOptions | undefined): void {
+    readOptions(where, received, this.#shape);
+  }
+
   requireOpen(): void {
     if (!this.#isOpen) throw new CoterieError("CLOSED", `locker "${this.settings.name}" is closed`);
   }
