@@ -3,6 +3,14 @@ export type { InstanceVote } from "./core/failure.ts";
 export type { Vote } from "./core/votes.ts";
 export type { LockerCounter, TryOptions } from "./engine/engine.ts";
 export { type FencedClient, fencedSet } from "./fenced-set.ts";
+export {
+  type GroupStatus,
+  type MemberState,
+  type MemberStatus,
+  type Replacement,
+  replaceLockInstance,
+  type ReplaceOptions,
+} from "./group/index.ts";
 export type { InstanceView, ListOptions, LockInfo } from "./inspect.ts";
 export type { Lock, RenewOptions } from "./lock.ts";
 export type { Locker, LockerStatus } from "./locker.ts";

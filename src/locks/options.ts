@@ -71,7 +71,7 @@ export interface AcquireOptions {
   readonly traceparent?: string | undefined;
 }
 
-export const LEASE_MS_DEFAULT = 10_000;
+const LEASE_MS_DEFAULT = 10_000;
 export const LEASE_MS_MAX_DEFAULT = 30_000;
 export const WAIT_MS_DEFAULT = 10_000;
 export const LEASE_MS_MIN = 10;

@@ -2,7 +2,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 
 import { systemEnv } from "../../src/env/index.ts";
-import { CoterieError } from "../../src/errors.ts";
+import type { CoterieError } from "../../src/errors.ts";
 import type { Lock, Locker } from "../../src/locks/index.ts";
 import { type RedisGroup, startRedis } from "../../src/testing/index.ts";
 import { OpenLockers } from "../support/open-lockers.ts";
@@ -78,10 +78,7 @@ describe.each([1, 2, 3, 5])("with %d instances", (count) => {
     const waits: Promise<void>[] = [];
     for (let n = 0; n < 12; n += 1) {
       const locker = both[n % 2]!;
-      const wait = locker.acquire("r", { waitMs: 10_000 }).then(async (lock) => {
-        served.push(n);
-        await lock.release();
-      });
+      const wait = locker.using("r", { waitMs: 10_000 }, () => void served.push(n));
       waits.push(wait);
       await until("it waits", () => both[0].status().waiting + both[1].status().waiting === n + 1);
       await clock.sleep(2);
@@ -364,10 +361,9 @@ describe("a read-write lock", () => {
     const [mine, theirs] = [one.readWrite("doc"), other.readWrite("doc")];
     const reader = await mine.read.acquire();
     const order: string[] = [];
-    const writing = theirs.write.acquire().then(async (lock) => {
+    const writing = theirs.write.using(async () => {
       order.push("writer");
       await clock.sleep(5);
-      await lock.release();
     });
     await until("the writer waits", () => other.status().waiting === 1);
 
@@ -448,7 +444,7 @@ test("a plain key that is one of the group's own is refused", async () => {
 
   await rejection(() => plain.acquire(`${name}:boot`), "INVALID_ARGUMENT");
   await rejection(() => plain.tryAcquire(["a", `${name}:counters`]), "INVALID_ARGUMENT");
-  expect(await plain.tryAcquire(`${name}`)).toBeDefined();
+  expect(await plain.tryAcquire(name)).toBeDefined();
 });
 
 test("one round trip is the usual case, and second trips are counted", async () => {

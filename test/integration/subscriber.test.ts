@@ -133,7 +133,7 @@ test("it is closed with its instance, whichever came first", async () => {
   expect([subscriber.live, lateSubscriber.live]).toEqual([false, false]);
   let listeners: unknown;
   for (let look = 0; look < 100 && listeners !== ""; look += 1) {
-    listeners = await publisher.client("LIST", "TYPE", "pubsub");
+    listeners = await publisher.call("CLIENT", "LIST", "TYPE", "pubsub");
   }
   expect(listeners).toBe("");
 });

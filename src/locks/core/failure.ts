@@ -45,7 +45,7 @@ export function failedToAcquire(
     return new CoterieError("OVERLOADED", `${what}: too many wait for it already (${counted})`, { details });
   }
   if (unreachable > instances.length - quorum) return tooFew(plan, ballots, counted, details);
-  const waits = ballots.filter(({ vote }) => vote === "refused").map(({ waitMs }) => waitMs);
+  const waits = ballots.filter(({ vote }) => vote === "refused").map((ballot) => ballot.waitMs);
   const retryAfterMs = Math.max(1, Math.min(...waits));
   const after = why === "waited" ? `, also after ${details.waitedMs} ms` : "";
   return new CoterieError("LOCKED", `${what}: another holder has it${after} (${counted})`, {

@@ -5,11 +5,11 @@
  */
 
 /** How much faster an instance's clock may run than ours. */
-export const DRIFT_RATIO = 0.01;
+const DRIFT_RATIO = 0.01;
 /** For the resolution of clocks and expiries. */
-export const DRIFT_MS = 2;
+const DRIFT_MS = 2;
 /** An acquired lock has at least this part of its lease left, or it was not acquired. */
-export const REMAINING_RATIO_MIN = 0.25;
+const REMAINING_RATIO_MIN = 0.25;
 
 /** What is taken off a lease of this length. */
 export function driftAllowance(leaseMs: number): number {

@@ -54,7 +54,7 @@ const DIGITS = 7;
 const SIZE_MIN = 64;
 
 export class Register<T extends Registered<T>> {
-  #places: (T | undefined)[] = new Array<T | undefined>(SIZE_MIN).fill(undefined);
+  #places: (T | undefined)[] = emptyPlaces(SIZE_MIN);
   #size = 0;
 
   get size(): number {
@@ -114,7 +114,11 @@ export class Register<T extends Registered<T>> {
 
   #resize(size: number): void {
     const all = this.all();
-    this.#places = new Array<T | undefined>(size).fill(undefined);
+    this.#places = emptyPlaces(size);
     for (const one of all) this.#put(one);
   }
+}
+
+function emptyPlaces(size: number): undefined[] {
+  return Array.from({ length: size }, () => undefined);
 }
