@@ -106,7 +106,7 @@ export class Engine {
     this.exchanges = group.members.map((member) => new Exchange(member, exchange, env, this.#steady));
     const send = (at: number, op: Op): void => (this.exchanges[at] as Exchange).send(op);
     this.#waiting = new Waiting(group.members, `${settings.name}:wake:${this.#clientId}`, send);
-    this.#fence = new Fence(env.clock);
+    this.#fence = new Fence(env.clock, settings.tokenSkewMaxMs);
     this.#shape = acquireShape(settings.leaseMsMax);
     this.#instances = group.members.map(({ id }) => id);
     const head = JSON.stringify({ host: hostname(), pid: process.pid });

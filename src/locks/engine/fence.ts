@@ -7,17 +7,25 @@ import { COUNTER_COUNT } from "../resources.ts";
 
 export class Fence {
   readonly #clock: Clock;
+  readonly #aheadMaxUs: number;
   readonly #known = new Float64Array(COUNTER_COUNT);
 
-  constructor(clock: Clock) {
+  /** `aheadMaxMs`: instances store no token that is further ahead of their clocks. */
+  constructor(clock: Clock, aheadMaxMs: number) {
     this.#clock = clock;
+    this.#aheadMaxUs = aheadMaxMs * 1000;
   }
 
   /** Above what is known, and probably above what others drew: the wall clock in microseconds. */
   propose(counters: readonly number[]): number {
     // Below a millisecond the wall clock says nothing; the other clock keeps two clients apart there.
     let proposal = this.#clock.wallNow() * 1000 + (Math.floor(this.#clock.now() * 1000) % 1000);
-    for (const counter of counters) proposal = Math.max(proposal, (this.#known[counter] as number) + 1);
+    // What nobody would store anyway may come from a wall clock that was wrong for a while.
+    const most = proposal + this.#aheadMaxUs;
+    for (const counter of counters) {
+      const known = this.#known[counter] as number;
+      if (known < most) proposal = Math.max(proposal, known + 1);
+    }
     for (const counter of counters) this.#known[counter] = proposal;
     return proposal;
   }
