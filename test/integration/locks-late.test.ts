@@ -2,6 +2,8 @@
  * What comes late, on real Redis: an acquire that an instance answers after its lock was released, an instance
  * that comes back after the lock there has ended, answers too late for one of those that asked together.
  */
+import { subscribe, unsubscribe } from "node:diagnostics_channel";
+
 import { Redis } from "ioredis";
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 
@@ -105,4 +107,22 @@ test("renewals asked for faster than they are answered are confirmed all the sam
 
   expect(confirmedMeanwhile).toBeGreaterThan(0);
   expect(await lock.release()).toBe(true);
+});
+
+test("a lock that is granted while its locker closes is released with the others", async () => {
+  const name = lockers.newName();
+  const locker = await lockers.open(redis.urls, { name });
+  let closing: Promise<void> | undefined;
+  const close = (): void => {
+    closing ??= locker.close();
+  };
+
+  subscribe("coterie:lock:acquired", close);
+  const [one, other] = await Promise.allSettled([locker.acquire("one"), locker.acquire("other")]);
+  unsubscribe("coterie:lock:acquired", close);
+  await closing;
+
+  expect(other).toMatchObject({ status: "rejected", reason: { code: "CLOSED" } });
+  expect(one.status).toBe("fulfilled");
+  for (const raw of raws) expect(await raw.keys(`${name}:lock:*`)).toEqual([]);
 });

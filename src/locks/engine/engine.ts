@@ -171,6 +171,11 @@ export class Engine {
     this.#holds.add(hold);
     this.counters.add("acquired");
     this.acquireMs.record(now - startedAt);
+    if (!this.#isOpen) {
+      // Closed between its answer and now: whoever closed did not find it among what is held.
+      await hold.release();
+      this.requireOpen();
+    }
     const { fencingToken } = acquired;
     publish("coterie:lock:acquired", { resources, fencingToken, tookMs: now - startedAt });
     return new Lock(hold, resources, this.settings.leaseMsMax, request.permit);
