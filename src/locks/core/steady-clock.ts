@@ -21,6 +21,8 @@ export class SteadyClock {
   readonly #clock: Clock;
   readonly #bootAheadMs: number;
   #asleepMs = 0;
+  /** How far the boot clock was ahead when a sleep was last noticed; a step off either way. */
+  #measuredMs = 0;
   #wallAheadMs: number;
   #askedAt: number;
 
@@ -31,7 +33,7 @@ export class SteadyClock {
     this.#bootAheadMs = clock.bootNow() - this.#askedAt;
   }
 
-  /** How long it has slept so far, as far as that was noticed; a step of the boot clock longer at most. */
+  /** How long it has slept so far, as far as that was noticed; up to two steps longer for each sleep. */
   get asleepMs(): number {
     return this.#asleepMs;
   }
@@ -49,10 +51,12 @@ export class SteadyClock {
     if (!isMoved && now - this.#askedAt < UNASKED_MS_MAX) return now + this.#asleepMs;
     this.#wallAheadMs = wallAheadMs;
     this.#askedAt = now;
-    // One step more than was measured: a lease may end early here, and never late.
-    const asleepMs = this.#clock.bootNow() - now - this.#bootAheadMs + BOOT_STEP_MS;
-    if (asleepMs - this.#asleepMs >= ASLEEP_MS_MIN + (this.#asleepMs === 0 ? BOOT_STEP_MS : 0)) {
-      this.#asleepMs = asleepMs;
+    const measuredMs = this.#clock.bootNow() - now - this.#bootAheadMs;
+    const sleptMs = measuredMs - this.#measuredMs;
+    if (sleptMs >= ASLEEP_MS_MIN) {
+      this.#measuredMs = measuredMs;
+      // For each sleep one step more than was measured: a lease may end early here, and never late.
+      this.#asleepMs += sleptMs + BOOT_STEP_MS;
     }
     return now + this.#asleepMs;
   }
