@@ -115,10 +115,11 @@ export async function forceRelease(engine: Engine, resource: string): Promise<bo
       if (heard.length === exchanges.length) resolve(heard);
     };
     const sink: OpSink = {
-      onAnswer: (_at, _op, answer) => hear(answer),
+      onAnswer: (at, _op, answer) => hear(answer === "L" ? cameLate(group.members[at]?.id) : answer),
       onFailure: (_at, _op, error) => hear(error),
     };
-    const op = forceReleaseOp(encodeArguments([engine.keyOf("lock", resource)]), sink);
+    const key = encodeArguments([engine.keyOf("lock", resource)]);
+    const op = forceReleaseOp(key, sink, engine.settings.deadlineMs);
     for (const exchange of exchanges) exchange.send(op);
   });
   const errors = answers.filter((answer) => CoterieError.is(answer));
@@ -131,6 +132,11 @@ export async function forceRelease(engine: Engine, resource: string): Promise<bo
     );
   }
   return answers.includes("+");
+}
+
+function cameLate(instance: string | undefined): CoterieError {
+  const message = `instance "${instance}": the command came too late and did nothing`;
+  return new CoterieError("NO_ANSWER", message, { details: { instance } });
 }
 
 async function look(engine: Engine, { id, instance }: Member, resource: string): Promise<Seen> {

@@ -101,8 +101,8 @@ export function giveBackOp(target: Target, sink: OpSink, number: number, score: 
   return op(fields, keys, Number.POSITIVE_INFINITY, sink);
 }
 
-export function forceReleaseOp(keys: Encoded, sink: OpSink): Op {
-  return op(["x", text(keys.parts.length)], keys, Number.POSITIVE_INFINITY, sink);
+export function forceReleaseOp(keys: Encoded, sink: OpSink, deadlineMs: number): Op {
+  return op(["x", text(deadlineMs), text(keys.parts.length)], keys, deadlineMs, sink);
 }
 
 /** What an acquire is answered. */

@@ -487,10 +487,10 @@ function ops.g()
   return '-'
 end
 
--- x keyCount: whoever holds the keys does so no longer; "+" when anybody did.
+-- x deadlineMs keyCount: whoever holds the keys does so no longer; "+" when anybody did, "-", "L".
 function ops.x()
-  local wanted = keys()
-  local answer = '-'
+  local deadlineMs, wanted, answer = field(), keys(), '-'
+  if isLate(deadlineMs) then return 'L' end
   for _, key in ipairs(wanted) do
     if call('DEL', key, readersOf(key), numbersOf(key)) > 0 then answer = '+' end
     serve(key)
