@@ -1,5 +1,5 @@
 /**
- * What comes late, on real Redis: an acquire that an instance answers after its lock was released, an instance
+ * What comes late, on real Redis: an acquire that is answered after its lock was released, an instance
  * that comes back after the lock there has ended, answers too late for one of those that asked together.
  */
 import { subscribe, unsubscribe } from "node:diagnostics_channel";
