@@ -32,7 +32,8 @@ export interface LockerOptions {
   readonly healthMs?: number | undefined;
   /**
    * Milliseconds for which a released lock is kept for the first in the queue; then the next one is asked.
-   * At most 500. Default 50: longer is fairer to slow processes, shorter gets past dead ones sooner.
+   * At most 500. Default 20: longer is fairer to slow processes, shorter gets past stopped ones sooner.
+   * A process that is passed over keeps its place.
    */
   readonly reserveMs?: number | undefined;
   /** Milliseconds after which the tickets of a process that fell silent are void. Default 10,000. */

@@ -33,7 +33,6 @@ local leaseMsMax = tonumber(string.match(ARGV[1], '^%d+ (%d+)'))
 local at, nextKey, last = 10, 3, #ARGV
 local ours = '^' .. string.rep('%x', 36) .. ' '
 local answers = { format('%.0f', now) }
-
 -- What a lock key holds. A plain key may be somebody's data, of another type: then a foreign holder has it.
 local function get(key)
   local value = redis.pcall('GET', key)
@@ -48,8 +47,8 @@ local function proposeOne(counter, proposal)
   return '+'
 end
 
--- The usual case first: one exclusive key that nobody waits for. It is a tenth of what follows, whose
--- functions alone cost more to make than this takes. From the first op that is not usual on, \`ops\` goes on.
+-- The usual case first, one exclusive key that nobody waits for: making the functions that follow costs more
+-- than this takes. From the first op that is not usual on, \`ops\` goes on.
 while at <= last do
   local op, key = ARGV[at], KEYS[nextKey]
   if ARGV[at + 1] ~= 'x' or call('EXISTS', prefix .. ':queue:' .. key) == 1 then break end
@@ -156,8 +155,7 @@ local function walk(queue, visit)
   end
 end
 
-local function itself(ticket) return ticket end
-local function first(queue) return walk(queue, itself) end
+local function first(queue) return walk(queue, function(ticket) return ticket end) end
 
 -- The time, in microseconds, until which somebody reads; nil when nobody does.
 local function readUntil(key)
@@ -285,12 +283,14 @@ end
 
 -- What keeps \`base\` from the key: nil when nothing does, else { ms until it may change, foreign, free }.
 local function obstacle(key, base, kind, barge)
-  local value = valueOf(key)
+  local value = get(key)
+  -- Its own reservation also when it is overdue: nobody else has come.
+  if value and (sub(value, 1, 28) == base or sub(value, 2, 29) == base) then
+    queued = true
+    return
+  end
+  value = value and valueOf(key)
   if value then
-    if sub(value, 1, 28) == base or sub(value, 2, 29) == base then
-      queued = true
-      return nil
-    end
     if sub(value, 1, 1) == '!' then return { ms = math.ceil((tonumber(sub(value, 32)) - now) / 1000) } end
     local ms = call('PTTL', key)
     return { ms = ms < 0 and leaseMsMax or ms, foreign = not string.find(value .. ' ', ours) }
