@@ -113,6 +113,11 @@ export interface HistoryOptions {
   readonly endAt: number;
   /** How late an answer or a loss may be told: what timers and the machine need. Default 0. */
   readonly slack?: number;
+  /**
+   * Which of two tokens must be higher: the one acquired later (default), or, where two may hold at once
+   * because more broke than may, only the one that was asked for after the other was acquired.
+   */
+  readonly tokenOrder?: "acquired" | "asked";
 }
 
 /** What was promised and did not hold. */
@@ -137,6 +142,8 @@ interface Hold {
   readonly askedAt: number;
   readonly from: number;
   readonly to: number;
+  /** It was taken away by hand, or that was tried while it was being acquired. */
+  readonly isForced: boolean;
 }
 
 /** What is known of one attempt while the events go by. */
@@ -158,9 +165,10 @@ export function checkHistory(events: readonly HistoryEvent[], options: HistoryOp
   walk.end();
   const forced = events.filter((event) => event.event === "forced");
   const holds = [...walk.attempts.values()].flatMap((attempt) => holdsOf(attempt, forced));
+  const spaces = grouped(holds, ({ space }) => space);
   const permits = holds.filter(({ mode }) => mode === "permit");
   const findings = [
-    ...grouped(holds, ({ space }) => space).flatMap((all) => [...overlaps(all), ...tokens(all)]),
+    ...spaces.flatMap((all) => [...overlaps(all), ...tokens(all, options.tokenOrder ?? "acquired")]),
     ...grouped(permits, ({ resource }) => resource).flatMap(permitCounts),
   ];
   return [...walk.findings, ...findings].toSorted((a, b) => a.at - b.at);
@@ -362,7 +370,8 @@ function holdsOf({ asked, acquired, until, overAt }: Attempt, forced: readonly F
     const to = Math.max(acquired.at, Math.min(end, ...cuts.map(({ at }) => at)));
     const { token, permit } = acquired;
     const space = `${mode === "read" || mode === "write" ? "read-write" : mode} ${JSON.stringify(resource)}`;
-    const own = { call, process, resource, mode, permits, token, askedAt, from: acquired.at, to };
+    const isForced = cuts.length > 0;
+    const own = { call, process, resource, isForced, mode, permits, token, askedAt, from: acquired.at, to };
     return { ...own, space: permit === undefined ? space : `${space} ${permit}` };
   });
 }
@@ -409,13 +418,16 @@ function permitCounts(holds: readonly Hold[]): Finding[] {
 }
 
 /**
- * L2. Readers may be under way together, and then their order is open; all else has the order of acquiring.
- * `before` is the highest token of those that certainly came earlier.
+ * L2. All but readers have the order of acquiring, and what certainly came earlier has the lower token.
+ * The order is open among readers that are under way together, and where a lock was taken away by hand
+ * while it was being acquired.
  */
-function tokens(holds: readonly Hold[]): Finding[] {
+function tokens(holds: readonly Hold[], order: "acquired" | "asked"): Finding[] {
   const findings: Finding[] = [];
   const ordered = inOrder(holds);
   const seen = new Map<number, Hold>();
+  // Each keeps the highest of all up to a hold, with the time of that hold.
+  const everyone: Hold[] = [];
   const all: Hold[] = [];
   const others: Hold[] = [];
   const check = (before: Hold | undefined, hold: Hold): void => {
@@ -429,14 +441,14 @@ function tokens(holds: readonly Hold[]): Finding[] {
     if (same !== undefined && (same.mode !== "read" || hold.mode !== "read")) {
       const message = `${hold.space}: one token twice: ${told(same)} and ${told(hold)}`;
       findings.push({ rule: "token", at: hold.from, message });
-    } else if (hold.mode === "read") {
-      check(others.at(-1), hold);
-      check(all.findLast(({ from }) => from < hold.askedAt), hold);
     } else {
-      check(all.at(-1), hold);
+      const isOpen = order === "asked" || hold.isForced;
+      if (!isOpen) check((hold.mode === "read" ? others : all).at(-1), hold);
+      check(everyone.findLast(({ from }) => from < hold.askedAt), hold);
     }
     seen.set(hold.token, hold);
-    // Each keeps the highest of all up to it, with the time of its own.
+    pushHighest(everyone, hold);
+    if (hold.isForced) continue;
     pushHighest(all, hold);
     if (hold.mode !== "read") pushHighest(others, hold);
   }

@@ -10,8 +10,12 @@ export class Counts {
     return this.#counts.get(name) ?? 0;
   }
 
-  addAll(other: Counts): void {
-    for (const [name, count] of other.#counts) this.add(name, count);
+  [Symbol.iterator](): Iterator<readonly [string, number]> {
+    return this.#counts.entries();
+  }
+
+  addAll(other: Iterable<readonly [string, number]>): void {
+    for (const [name, count] of other) this.add(name, count);
   }
 
   /** One line, in order of name. */

@@ -139,7 +139,7 @@ export class Pipe {
 export interface ServerSide {
   readonly isUp: boolean;
   onConnect(connection: Connection): void;
-  onRequest(connection: Connection, request: Request): void;
+  onRequest(connection: Connection, request: SentRequest): void;
   onClientGone(connection: Connection): void;
 }
 
@@ -152,15 +152,19 @@ export interface Request {
   readonly onReply: (reply: unknown) => void;
 }
 
+export interface SentRequest extends Request {
+  /** On the clock of the world. */
+  readonly sentAt: number;
+}
+
 export interface Wire {
   readonly toServer: Direction;
   readonly toClient: Direction;
 }
 
-let made = 0;
-
 export class Connection {
-  readonly number: number = (made += 1);
+  /** Of its process's. */
+  readonly number: number;
   readonly process: SimProcess;
   readonly toServer: Pipe;
   readonly toClient: Pipe;
@@ -169,6 +173,7 @@ export class Connection {
   onMessage: ((channel: string, message: string) => void) | undefined;
   readonly #server: ServerSide;
   readonly #onLost: () => void;
+  readonly #clock: SimClock;
   /** False once the client does not listen any more. */
   #hasClient = true;
   #hasServer = false;
@@ -176,8 +181,11 @@ export class Connection {
   /** `onLost` is called in the process when the connection broke without its doing. */
   constructor(process: SimProcess, server: ServerSide, wire: Wire, onLost: () => void) {
     this.process = process;
+    process.connections += 1;
+    this.number = process.connections;
     this.#server = server;
     this.#onLost = onLost;
+    this.#clock = wire.toServer.clock;
     this.toServer = new Pipe(wire.toServer);
     this.toClient = new Pipe(wire.toClient);
     this.toServer.push(() => server.onConnect(this));
@@ -193,8 +201,9 @@ export class Connection {
   }
 
   send(request: Request): void {
+    const sent = { ...request, sentAt: this.#clock.now() };
     this.toServer.push(() => {
-      if (this.#hasServer) this.#server.onRequest(this, request);
+      if (this.#hasServer) this.#server.onRequest(this, sent);
       // Whoever is there now knows nothing of this connection and says so.
       else if (this.#server.isUp) this.closeByServer(false);
     });

@@ -6,7 +6,10 @@ import { seededRandom } from "../../../src/testing/index.ts";
 import type { OpenSettings } from "../../../src/locks/open.ts";
 import type { RunPlan } from "./run.ts";
 
-/** `within`: no more instances lose data or leap at once than may. `beyond`: any number. */
+/**
+ * `within`: no more instances leap in time at once than may, and no more lose their data, or any number
+ * while clocks agree to less than the wait of one that lost them. `beyond`: any number leaps.
+ */
 export type PlanKind = "within" | "beyond";
 
 const LEASE_MS_MAX = 400;
@@ -16,13 +19,14 @@ export function planOf(seed: number, instances: number, kind: PlanKind = "within
   // Another stream of chance than the world's own, so that a plan can change without the run.
   const random = seededRandom(seed + 2 ** 40);
   const tolerated = instances - (Math.floor(instances / 2) + 1);
-  const losesMany = kind === "beyond" || random.below(4) === 0;
+  const losesMany = kind === "within" && random.below(instances === 1 ? 2 : 4) === 0;
+  // It waives what is promised when too many lose their data at once.
+  const assumeNew = !losesMany && random.below(8) > 0;
   const durable = random.below(4) === 0 ? ["a"] : [];
   const settings: OpenSettings = {
     name: NAME,
     leaseMsMax: LEASE_MS_MAX,
-    // It waives what is promised when too many lose their data at once.
-    assumeNew: !losesMany && random.below(8) > 0,
+    assumeNew,
     durable,
     deadlineMs: 40,
     reserveMs: 20,
@@ -40,6 +44,7 @@ export function planOf(seed: number, instances: number, kind: PlanKind = "within
       traces,
       line: { deadlineMs: 40, connectDeadlineMs: 80, healthMs: 100, retryMs: 20 },
       driftMax: 0.001,
+      aheadMsMax: losesMany ? LEASE_MS_MAX / 4 : 2000,
       delayMs: [0.1, 0.3 + random.below(4)],
     },
     work: {
@@ -55,18 +60,20 @@ export function planOf(seed: number, instances: number, kind: PlanKind = "within
       workers: 1 + random.below(2),
     },
     faults: {
-      pauseMs: 20 + random.below(100),
+      pauseMs: 10 + random.below(50),
       losersMax: losesMany ? instances : tolerated,
-      leapersMax: kind === "beyond" ? instances : tolerated,
+      leapersMax: kind === "beyond" ? instances : losesMany ? 0 : tolerated,
       leapMsMin: 300,
-      lastsMsMax: 50 + random.below(400),
+      lastsMsMax: 50 + random.below(300),
       leaseMsMax: LEASE_MS_MAX,
       bootKey: `${NAME}:boot`,
       noticeMs: LEASE_MS_MAX / 2,
     },
     processes,
-    runMs: 800,
+    // Whoever waits for old leases first has less to do.
+    runMs: 250 + random.below(200) + (assumeNew ? 0 : 1.5 * LEASE_MS_MAX),
     settleMs: 3000,
+    keeps: kind === "beyond" ? "tokens" : "everything",
     durable,
   };
 }

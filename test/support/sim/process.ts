@@ -17,6 +17,8 @@ export class SimProcess {
   /** What the code that runs in this process is given. */
   readonly env: Env;
   state: "running" | "paused" | "asleep" | "killed" = "running";
+  /** How many it has made. */
+  connections = 0;
   readonly #clock: SimClock;
   /** How fast its clocks run: 1 is right. */
   readonly #rate: number;

@@ -21,6 +21,8 @@ export interface RunPlan {
   readonly settleMs: number;
   /** Ids of instances that lose nothing when they crash. */
   readonly durable: readonly string[];
+  /** What the checker looks for: everything, or only tokens where more goes wrong than may. */
+  readonly keeps: "everything" | "tokens";
 }
 
 const STEP_MS = 20;
@@ -118,7 +120,12 @@ class Run {
 
   #check(): void {
     const { history, counts, now } = this.#world;
-    const findings = checkHistory(history, { endAt: now, slack: 0.5 });
+    const { keeps } = this.#plan;
+    const findings = checkHistory(history, {
+      endAt: now,
+      slack: 0.5,
+      tokenOrder: keeps === "everything" ? "acquired" : "asked",
+    }).filter(({ rule }) => keeps === "everything" || rule === "token");
     this.#findings = describeFindings(findings);
     this.#countTrips(counts);
   }

@@ -3,7 +3,7 @@
  * crashes and comes back with its data, without, or with an old copy of it; its wall clock drifts and leaps.
  */
 import type { SimClock } from "../../../src/testing/index.ts";
-import type { Connection, Request, ServerSide } from "./network.ts";
+import type { Connection, SentRequest, ServerSide } from "./network.ts";
 import { SimRedis } from "./redis/sim-redis.ts";
 import type { Entry } from "./redis/keyspace.ts";
 
@@ -14,8 +14,9 @@ export class SimServer implements ServerSide {
   redis: SimRedis;
   isUp = true;
   isPaused = false;
+  hasLeapt = false;
   /** Sees everything that it answers. */
-  onServed: ((connection: Connection, request: Request, reply: unknown) => void) | undefined;
+  onServed: ((connection: Connection, request: SentRequest, reply: unknown) => void) | undefined;
   /** Clients see nothing of its end: as when the machine is gone, not the process. */
   #isSilent = false;
   readonly #clock: SimClock;
@@ -67,6 +68,7 @@ export class SimServer implements ServerSide {
 
   /** Its wall clock is set; keys whose time has come by then are taken away by Redis sooner or later. */
   leap(ms: number, expires: boolean): void {
+    this.hasLeapt = true;
     if (expires) this.redis.db.expireAll();
     this.#wallUs = this.wallUs() + ms * 1000;
     this.#anchorMs = this.#clock.now();
@@ -120,7 +122,7 @@ export class SimServer implements ServerSide {
     this.#connections.add(connection);
   }
 
-  onRequest(connection: Connection, request: Request): void {
+  onRequest(connection: Connection, request: SentRequest): void {
     if (this.isPaused) this.#queue.push(() => this.#serve(connection, request));
     else this.#serve(connection, request);
   }
@@ -134,7 +136,7 @@ export class SimServer implements ServerSide {
     else forget();
   }
 
-  #serve(connection: Connection, request: Request): void {
+  #serve(connection: Connection, request: SentRequest): void {
     const reply = request.run();
     this.onServed?.(connection, request, reply);
     connection.reply(request, reply);

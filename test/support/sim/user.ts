@@ -124,8 +124,9 @@ export class SimUser {
     return this.#plan.leasesMs.at(-1) as number;
   }
 
+  /** In the end every living process has a locker, however long that takes. */
   async #open(): Promise<void> {
-    while (this.#locker === undefined && !this.#isEnding) {
+    while (this.#locker === undefined) {
       const instances = this.#world.connect(this.process);
       try {
         this.#locker = await openLockerOn(instances, this.#plan.settings, this.process.env);
@@ -136,8 +137,6 @@ export class SimUser {
         await this.#sleep(50);
       }
     }
-    // A test ends with a locker in every living process.
-    if (this.#locker === undefined) this.#world.trace(() => `${this.process.name} never opened`);
   }
 
   async #work(): Promise<void> {
@@ -296,13 +295,16 @@ export class SimUser {
   async #force(): Promise<void> {
     const resource = this.#pick(this.#plan.resources);
     const at = this.#world.now;
+    // What was sent may do its work until its deadline, even if this process is killed before.
+    const until = at + this.#plan.settings.deadlineMs + ANSWER_SLACK_MS;
+    this.#world.note({ event: "forced", resource, at, until });
     try {
       await (this.#locker as Locker).forceRelease(resource);
       this.#world.counts.add("forced");
     } catch (error) {
       if (!CoterieError.is(error)) throw error;
     }
-    this.#world.note({ event: "forced", resource, at, until: this.#world.now });
+    if (this.#world.now > until) this.#world.note({ event: "forced", resource, at, until: this.#world.now });
   }
 
   #look(lock: Lock, call: string): void {

@@ -14,7 +14,7 @@ import type { RawReply } from "./lua/engine.ts";
 import { plain } from "./redis/compare.ts";
 import { SimInstance } from "./instance.ts";
 import type { LineSettings } from "./line.ts";
-import { Direction, type Wire } from "./network.ts";
+import { type Connection, Direction, type SentRequest, type Wire } from "./network.ts";
 import { SimProcess } from "./process.ts";
 import { SimServer } from "./server.ts";
 
@@ -26,8 +26,13 @@ export interface WorldPlan {
   readonly line: LineSettings;
   /** How far from right the clocks of processes and servers may run: 0.001 is a tenth of a percent. */
   readonly driftMax: number;
+  /** How far servers' clocks are from right at first. */
+  readonly aheadMsMax: number;
   readonly delayMs: readonly [number, number];
 }
+
+/** What clocks may drift apart and are rounded by, over the time between two exchanges. */
+const LATE_MS = 5;
 
 export class SimWorld {
   readonly plan: WorldPlan;
@@ -49,16 +54,11 @@ export class SimWorld {
     this.random = seededRandom(plan.seed);
     this.#startedAt = this.clock.now();
     this.servers = Array.from({ length: plan.instances }, (_, at) => {
-      const aheadMs = this.random.below(4000) - 2000;
+      const aheadMs = (this.random.fraction() * 2 - 1) * plan.aheadMsMax;
       return new SimServer("abcde"[at] as string, this.clock, aheadMs, this.#rate());
     });
-    if (plan.traces !== true) return;
     for (const server of this.servers) {
-      server.onServed = ({ process, number }, { name, words }, reply) => {
-        if (name === "hello" || name === "ping" || name === "info") return;
-        const text = typeof reply === "string" ? JSON.stringify(reply) : JSON.stringify(plain(reply as RawReply));
-        this.trace(() => `  ${server.id} < ${process.name}#${number} ${name} ${words.join(" ")} > ${text}`);
-      };
+      server.onServed = (connection, request, reply) => this.#onServed(server, connection, request, reply);
     }
   }
 
@@ -135,7 +135,29 @@ export class SimWorld {
     return { clock: this.clock, timers: this.clock, random: this.random };
   }
 
+  #onServed(server: SimServer, connection: Connection, request: SentRequest, reply: unknown): void {
+    const { name, words, sentAt } = request;
+    if (name === "locks-batch" && typeof reply === "string") {
+      const waitedMs = this.clock.now() - sentAt;
+      if (waitedMs > this.plan.line.deadlineMs + LATE_MS && !server.hasLeapt && isLoneGrant(words, reply)) {
+        this.fail(`${server.id} granted ${waitedMs} ms after it was asked: ${words.join(" ")}`);
+      }
+    }
+    if (this.plan.traces !== true || name === "hello" || name === "ping" || name === "info") return;
+    const text = JSON.stringify(plain(reply as RawReply));
+    const { process, number } = connection;
+    this.trace(() => `  ${server.id} < ${process.name}#${number} ${name} ${words.join(" ")} > ${text}`);
+  }
+
   #rate(): number {
     return 1 + (this.random.fraction() * 2 - 1) * this.plan.driftMax;
   }
+}
+
+/** L5: a call of one acquire or renewal that was granted. After the keys come nine settings, then the op. */
+function isLoneGrant(words: readonly string[], reply: string): boolean {
+  const [, answer = "", ...more] = reply.split("\n");
+  const boot = words.findIndex((word, at) => at > 1 && word.startsWith("1 "));
+  const letter = words[boot + 9] ?? "";
+  return more.length === 0 && answer.startsWith("+") && (letter === "a" || letter === "m");
 }

@@ -16,7 +16,7 @@ export type PlainReply = string | number | null | readonly PlainReply[];
 export function plain(reply: RawReply): PlainReply {
   if (reply instanceof StatusReply) return reply.text;
   if (reply instanceof ErrorReply) return errorText(reply.text);
-  if (typeof reply === "string") return Buffer.from(reply, "latin1").toString();
+  if (typeof reply === "string") return isAscii(reply) ? reply : Buffer.from(reply, "latin1").toString();
   return typeof reply === "object" && reply !== null ? reply.map(plain) : reply;
 }
 
@@ -82,7 +82,11 @@ export async function contents(
 
 /** A text as the simulation has it: its UTF-8 bytes, one a character. */
 export function bytesOf(text: string): string {
-  return Buffer.from(text).toString("latin1");
+  return isAscii(text) ? text : Buffer.from(text).toString("latin1");
+}
+
+function isAscii(text: string): boolean {
+  return Buffer.byteLength(text) === text.length;
 }
 
 export function simCall(redis: SimRedis): (words: readonly string[]) => PlainReply {

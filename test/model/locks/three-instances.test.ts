@@ -1,0 +1,15 @@
+import { expect, test } from "vitest";
+
+import { runSeeds } from "../../support/sim/many.ts";
+import { leastOf, OUTCOMES, ALL_FAULTS } from "./least.ts";
+
+const SEEDS = 5000;
+
+test("three instances keep every promise over thousands of seeds of faults", async () => {
+  const file = "test/model/locks/three-instances.test.ts";
+
+  const { counts, run, counted } = await runSeeds({ instances: 3, kind: "within", seeds: SEEDS, file });
+
+  process.stdout.write(`3 instances: ${counted} of ${run} seeds met a fault: ${counts.toString()}\n`);
+  expect(leastOf(counts, run, ALL_FAULTS, OUTCOMES)).toEqual([]);
+}, 900_000);
