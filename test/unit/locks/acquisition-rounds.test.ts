@@ -55,9 +55,9 @@ class Stage {
   /** Answers what was sent to the instance, which must be an op of this letter. */
   answer(at: number, letter: string, text: string): void {
     const op = this.open[at];
-    expect(op?.letter).toBe(letter);
+    if (op?.letter !== letter) throw new Error(`instance ${at} was sent ${op?.letter}, not ${letter}`);
     this.open[at] = undefined;
-    this.acquisition.onAnswer(at, op!, text);
+    this.acquisition.onAnswer(at, op, text);
   }
 
   get letters(): (string | undefined)[] {
