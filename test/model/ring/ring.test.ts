@@ -37,7 +37,8 @@ function ownersOf(ring: HashRing): string[] {
 
 function capOf(given: readonly Complete[], member: Complete, ratio: number): number {
   const mean = (ARCS * member.weight) / given.reduce((sum, other) => sum + other.weight, 0);
-  return Math.max(Math.ceil(mean - 1e-9), Math.floor(ratio * mean + 1e-9));
+  // A mean that is a whole number may come out a rounding error above it, and then one arc more is the cap.
+  return Math.max(Math.ceil(mean + 1e-9), Math.floor(ratio * mean + 1e-9));
 }
 
 function countOf(owners: readonly string[], owner: string): number {
