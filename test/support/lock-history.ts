@@ -24,7 +24,7 @@ export interface AskedEvent {
   readonly remainingMin?: number;
 }
 
-export interface AcquiredEvent {
+interface AcquiredEvent {
   readonly event: "acquired";
   readonly call: string;
   readonly at: number;
@@ -34,7 +34,7 @@ export interface AcquiredEvent {
   readonly permit?: number;
 }
 
-export interface FailedEvent {
+interface FailedEvent {
   readonly event: "failed";
   readonly call: string;
   readonly at: number;
@@ -42,7 +42,7 @@ export interface FailedEvent {
 }
 
 /** The holder looks: this is the end of its lease now. After a renewal it is a later one. */
-export interface SeenEvent {
+interface SeenEvent {
   readonly event: "seen";
   readonly call: string;
   readonly at: number;
@@ -50,7 +50,7 @@ export interface SeenEvent {
 }
 
 /** A call of the holder begins: `release` ends the hold at once, whatever becomes of it. */
-export interface BegunEvent {
+interface BegunEvent {
   readonly event: "releasing" | "renewing";
   readonly call: string;
   readonly at: number;
@@ -58,7 +58,7 @@ export interface BegunEvent {
 }
 
 /** It ended; `isConfirmed` is what it said. */
-export interface EndedEvent {
+interface EndedEvent {
   readonly event: "released" | "renewed";
   readonly call: string;
   readonly at: number;
@@ -66,14 +66,14 @@ export interface EndedEvent {
 }
 
 /** The holder was told that its lock is lost. */
-export interface LostEvent {
+interface LostEvent {
   readonly event: "lost";
   readonly call: string;
   readonly at: number;
 }
 
 /** Somebody took the lock away by hand, at some time from `at` to `until`. */
-export interface ForcedEvent {
+interface ForcedEvent {
   readonly event: "forced";
   readonly resource: string;
   readonly at: number;
@@ -81,7 +81,7 @@ export interface ForcedEvent {
 }
 
 /** The process did not run: its calls and its losses may come later by that. */
-export interface StalledEvent {
+interface StalledEvent {
   readonly event: "stalled";
   readonly process: string;
   readonly at: number;
@@ -90,7 +90,7 @@ export interface StalledEvent {
   readonly lossesBy?: number;
 }
 
-export interface KilledEvent {
+interface KilledEvent {
   readonly event: "killed";
   readonly process: string;
   readonly at: number;

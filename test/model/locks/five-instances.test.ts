@@ -3,7 +3,7 @@ import { expect, test } from "vitest";
 import { runSeeds } from "../../support/sim/many.ts";
 import { leastOf, OUTCOMES, ALL_FAULTS } from "./least.ts";
 
-const SEEDS = 2500;
+const SEEDS = 1500;
 
 test("five instances keep every promise over thousands of seeds of faults", async () => {
   const file = "test/model/locks/five-instances.test.ts";

@@ -3,7 +3,7 @@ import { expect, test } from "vitest";
 import { runSeeds } from "../../support/sim/many.ts";
 import { leastOf, OUTCOMES, ALL_FAULTS } from "./least.ts";
 
-const SEEDS = 2500;
+const SEEDS = 3000;
 
 test("one instance keeps every promise over thousands of seeds of faults", async () => {
   const file = "test/model/locks/one-instance.test.ts";

@@ -3,7 +3,7 @@ import { expect, test } from "vitest";
 import { runSeeds } from "../../support/sim/many.ts";
 import { leastOf, OUTCOMES, ALL_FAULTS } from "./least.ts";
 
-const SEEDS = 5000;
+const SEEDS = 2750;
 
 test("three instances keep every promise over thousands of seeds of faults", async () => {
   const file = "test/model/locks/three-instances.test.ts";

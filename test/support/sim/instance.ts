@@ -141,7 +141,7 @@ export class SimInstance implements MemberInstance {
   ): Promise<Reply> {
     const { process, server, settings } = this.#line.ports;
     const deadlineMs = options.deadlineMs ?? settings.deadlineMs;
-    const [keyBytes, argBytes] = [apart(keys).map(bytes), apart(args).map(bytes)];
+    const [keyBytes, argBytes] = [apart(keys), apart(args)];
     const run = (hasSource: boolean) => (): RawReply =>
       server.redis.run(script, keyBytes, argBytes, hasSource);
     const startedAt = process.now();
@@ -285,7 +285,12 @@ function bytes(argument: Argument): string {
   return typeof argument === "number" ? String(argument) : Buffer.from(argument).toString("latin1");
 }
 
-/** Each argument by itself, as the server sees it. */
-function apart(args: readonly SentArgument[]): Argument[] {
-  return args.flatMap((arg) => (arg instanceof Encoded ? [...arg.parts] : [arg]));
+/** Each argument by itself, as the bytes that the server sees. */
+function apart(args: readonly SentArgument[]): string[] {
+  const all: string[] = [];
+  for (const arg of args) {
+    if (arg instanceof Encoded) for (const part of arg.parts) all.push(bytes(part));
+    else all.push(bytes(arg));
+  }
+  return all;
 }

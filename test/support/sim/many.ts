@@ -4,7 +4,7 @@
  * and says how to see it again.
  *
  *   COTERIE_SIM_SEED=7 runs that seed alone and prints all that happens in it;
- *   COTERIE_SIM_FROM=100000 begins there instead of at 1, for seeds that were never run.
+ *   COTERIE_SIM_FROM=5000000 begins there, with seeds that were never run.
  */
 import { Counts } from "./counts.ts";
 import { FAULT_NAMES } from "./faults.ts";
@@ -14,6 +14,8 @@ import { type RunPlan, type RunResult, runSeed } from "./run.ts";
 export interface ManyPlan {
   readonly instances: number;
   readonly kind: PlanKind;
+  /** The first seed; default 1. */
+  readonly from?: number;
   /** How many seeds must have met a fault. */
   readonly seeds: number;
   /** The test file, for the command that replays a seed. */
@@ -36,7 +38,7 @@ export async function runSeeds(plan: ManyPlan): Promise<ManyResult> {
   const alone = process.env["COTERIE_SIM_SEED"];
   if (alone !== undefined) return replay(plan, Number(alone));
   const counts = new Counts();
-  const from = Number(process.env["COTERIE_SIM_FROM"] ?? 1);
+  const from = Number(process.env["COTERIE_SIM_FROM"] ?? plan.from ?? 1);
   let [run, counted] = [0, 0];
   for (; counted < plan.seeds; run += 1) {
     const seed = from + run;
@@ -49,7 +51,7 @@ export async function runSeeds(plan: ManyPlan): Promise<ManyResult> {
 }
 
 /** What was broken in a run, for people; empty when nothing was. */
-export function brokenIn({ findings, problems }: RunResult): string {
+function brokenIn({ findings, problems }: RunResult): string {
   return [findings, ...problems].filter((text) => text !== "").join("\n");
 }
 

@@ -19,9 +19,9 @@ export function planOf(seed: number, instances: number, kind: PlanKind = "within
   // Another stream of chance than the world's own, so that a plan can change without the run.
   const random = seededRandom(seed + 2 ** 40);
   const tolerated = instances - (Math.floor(instances / 2) + 1);
-  const losesMany = kind === "within" && random.below(instances === 1 ? 2 : 4) === 0;
+  const losesMany = kind === "within" && random.below(instances === 1 ? 3 : 6) === 0;
   // It waives what is promised when too many lose their data at once.
-  const assumeNew = !losesMany && random.below(8) > 0;
+  const assumeNew = !losesMany && random.below(12) > 0;
   const durable = random.below(4) === 0 ? ["a"] : [];
   const settings: OpenSettings = {
     name: NAME,
@@ -36,7 +36,7 @@ export function planOf(seed: number, instances: number, kind: PlanKind = "within
     waitersMax: 20,
     keys: "encoded",
   };
-  const processes = 2 + random.below(3);
+  const processes = 2 + Math.floor(random.fraction() ** 2 * 3);
   return {
     world: {
       seed,
@@ -53,14 +53,14 @@ export function planOf(seed: number, instances: number, kind: PlanKind = "within
       permits: 1 + random.below(3),
       leasesMs: [60, 120, 200, LEASE_MS_MAX],
       waitsMs: [0, 30, 100, 300],
-      holdMsMax: 60,
-      thinkMsMax: 60,
+      holdMsMax: 50,
+      thinkMsMax: 50,
       shares: { permit: random.below(3), readWrite: random.below(4), several: random.below(3) },
       forces: random.below(4) === 0,
-      workers: 1 + random.below(2),
+      workers: random.below(3) === 0 ? 2 : 1,
     },
     faults: {
-      pauseMs: 10 + random.below(50),
+      pauseMs: 8 + random.below(30),
       losersMax: losesMany ? instances : tolerated,
       leapersMax: kind === "beyond" ? instances : losesMany ? 0 : tolerated,
       leapMsMin: 300,
@@ -71,7 +71,7 @@ export function planOf(seed: number, instances: number, kind: PlanKind = "within
     },
     processes,
     // Whoever waits for old leases first has less to do.
-    runMs: 250 + random.below(200) + (assumeNew ? 0 : 1.5 * LEASE_MS_MAX),
+    runMs: 120 + random.below(150) + (assumeNew ? 0 : 1.3 * LEASE_MS_MAX),
     settleMs: 3000,
     keeps: kind === "beyond" ? "tokens" : "everything",
     durable,

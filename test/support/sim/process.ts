@@ -12,6 +12,12 @@ const BOOT_STEP_MS = 10;
 /** A timer may come this much early by rounding alone. */
 const EARLY_MS_MAX = 1e-6;
 
+/** What waits for the process to go on. */
+interface Kept {
+  readonly action: () => void;
+  readonly isTimer: boolean;
+}
+
 export class SimProcess {
   readonly name: string;
   /** What the code that runs in this process is given. */
@@ -26,7 +32,7 @@ export class SimProcess {
   #asleepMs = 0;
   #wallAheadMs: number;
   #stoppedAt = 0;
-  #kept: (() => void)[] = [];
+  #kept: Kept[] = [];
   readonly #onKilled: (() => void)[] = [];
 
   constructor(name: string, clock: SimClock, random: Random, rate: number) {
@@ -71,10 +77,10 @@ export class SimProcess {
   }
 
   /** Now, or when it goes on, or never. */
-  run(action: () => void): void {
+  run(action: () => void, isTimer = false): void {
     if (this.state === "killed") return;
     if (this.state === "running" && this.#kept.length === 0) action();
-    else this.#kept.push(action);
+    else this.#kept.push({ action, isTimer });
   }
 
   /** SIGSTOP, or a blocked event loop: its clocks go on. */
@@ -96,7 +102,9 @@ export class SimProcess {
     if (this.state === "asleep") this.#asleepMs += this.#clock.now() - this.#stoppedAt;
     this.state = "running";
     // What came in meanwhile: timers and packets in any order, but packets among themselves in theirs.
-    if (this.#random.below(2) === 0) this.#kept = [...this.#kept].toSorted((a, b) => rank(a) - rank(b));
+    if (this.#random.below(2) === 0) {
+      this.#kept = this.#kept.toSorted((a, b) => Number(b.isTimer) - Number(a.isTimer));
+    }
     this.#goThrough();
   }
 
@@ -120,7 +128,7 @@ export class SimProcess {
     if (this.state !== "running") return;
     const next = this.#kept.shift();
     if (next === undefined) return;
-    next();
+    next.action();
     if (this.#kept.length > 0) this.#clock.after(0, () => this.#goThrough());
   }
 
@@ -132,10 +140,10 @@ export class SimProcess {
       else callback();
     };
     let isCancelled = false;
-    const guarded = asTimer(() => {
+    const guarded = (): void => {
       if (!isCancelled) fire();
-    });
-    const onDue = (): void => this.run(guarded);
+    };
+    const onDue = (): void => this.run(guarded, true);
     let armed = this.#clock.after(this.trueMs(ms), onDue);
     return {
       cancel: () => {
@@ -154,15 +162,4 @@ export class SimProcess {
     current = this.#after(ms, again);
     return { cancel: () => current.cancel() };
   }
-}
-
-const timers = new WeakSet<() => void>();
-
-function asTimer(action: () => void): () => void {
-  timers.add(action);
-  return action;
-}
-
-function rank(action: () => void): number {
-  return timers.has(action) ? 0 : 1;
 }

@@ -25,7 +25,7 @@ export interface RunPlan {
   readonly keeps: "everything" | "tokens";
 }
 
-const STEP_MS = 20;
+const STEP_MS = 50;
 
 export interface RunResult {
   readonly findings: string;
@@ -35,9 +35,16 @@ export interface RunResult {
 }
 
 export async function runSeed(plan: RunPlan): Promise<RunResult> {
-  const run = new Run(plan);
-  await run.all();
-  return run.result();
+  // Most errors in a run are answers that nobody reads the stack of, and a stack costs more than the rest.
+  const { stackTraceLimit } = Error;
+  if (plan.world.traces !== true) Error.stackTraceLimit = 0;
+  try {
+    const run = new Run(plan);
+    await run.all();
+    return run.result();
+  } finally {
+    Error.stackTraceLimit = stackTraceLimit;
+  }
 }
 
 class Run {
@@ -86,6 +93,7 @@ class Run {
 
   async #live(): Promise<void> {
     const { runMs, settleMs, processes } = this.#plan;
+    const { bootKey } = this.#plan.faults;
     const { clock } = this.#world;
     for (let n = 0; n < processes; n += 1) this.#spawn();
     // The group is founded in peace: what it knows of itself must be on a quorum first.
@@ -98,7 +106,9 @@ class Run {
     for (const user of this.#users) user.stop();
     const isIdle = (): boolean => this.#users.every((user) => user.isDone);
     await this.#until(isIdle, settleMs);
-    const isWhole = (): boolean => this.#users.every((user) => user.seesMembersOnly);
+    const isWhole = (): boolean =>
+      this.#world.servers.every((server) => server.redis.db.string(bootKey)?.includes(" member ") === true) &&
+      this.#users.every((user) => user.seesMembersOnly);
     const isWell = await this.#until(isWhole, settleMs);
     if (!isWell) this.#world.fail(`not all are members again: ${this.#states()}`);
     this.#check();

@@ -94,8 +94,9 @@ export class SimUser {
     for (const [lock, call] of this.#held) this.#look(lock, call);
   }
 
-  /** A renewal was confirmed, somewhere; if it was ours, its new end is noted. */
+  /** A renewal was confirmed, somewhere; if it may have been ours, what we know of its end is noted. */
   onRenewed(resources: readonly string[], token: number): void {
+    if (this.process.state !== "running") return;
     for (const [lock, call] of this.#held) {
       if (lock.fencingToken === token && lock.resources[0] === resources[0]) this.#look(lock, call);
     }

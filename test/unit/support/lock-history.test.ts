@@ -88,6 +88,10 @@ const GOOD: Readonly<Record<string, readonly HistoryEvent[]>> = {
     ...hold("b", { from: [4, 6, 106], token: 1, mode: "read", release: [61, 63] }),
     ...hold("c", { from: [7, 70, 170], token: 3, mode: "write", release: [80, 81] }),
   ],
+  "in readers of one moment that have the same token": [
+    ...hold("a", { from: [0, 5, 105], token: 1, mode: "read", release: [60, 62] }),
+    ...hold("b", { from: [4, 6, 106], token: 1, mode: "read", release: [61, 63] }),
+  ],
   "in as many permits as there are": [
     ...hold("a", { from: [0, 5, 105], token: 1, ...of2, permit: 0, release: [60, 62] }),
     ...hold("b", { from: [0, 6, 106], token: 1, ...of2, permit: 1, release: [61, 62] }),
@@ -186,6 +190,14 @@ const BAD: readonly (readonly [string, Rule, readonly HistoryEvent[]])[] = [
     "token",
     [
       ...hold("a", { from: [0, 5, 105], token: 2, mode: "read", release: [60, 62] }),
+      ...hold("b", { from: [6, 7, 107], token: 1, mode: "read", release: [61, 63] }),
+    ],
+  ],
+  [
+    "that a later reader has the token of an earlier one",
+    "token",
+    [
+      ...hold("a", { from: [0, 5, 105], token: 1, mode: "read", release: [60, 62] }),
       ...hold("b", { from: [6, 7, 107], token: 1, mode: "read", release: [61, 63] }),
     ],
   ],

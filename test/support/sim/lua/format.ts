@@ -4,6 +4,9 @@ import { LuaError, type LuaValue, textOf, toGeneral, toNumber, typeName } from "
 const DIRECTIVE = /%([-+ #0]*)(\d*)(?:\.(\d*))?([a-zA-Z%])/g;
 
 export function formatLua(pattern: string, values: readonly LuaValue[]): string {
+  const [first] = values;
+  // By far the most frequent, and all that our scripts do with numbers.
+  if (pattern === "%.0f" && typeof first === "number" && Number.isSafeInteger(first)) return String(first);
   let at = 0;
   return pattern.replaceAll(DIRECTIVE, (_, flags: string, width: string, precision?: string, kind = "") => {
     if (kind === "%") return "%";

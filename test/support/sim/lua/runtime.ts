@@ -110,7 +110,7 @@ export function toGeneral(value: number, digits: number): string {
 }
 
 /** A number in the form that Lua 5.1 prints and joins: 14 digits and no more. */
-export function numberText(value: number): string {
+function numberText(value: number): string {
   return toGeneral(value, 14);
 }
 

@@ -71,9 +71,11 @@ export class SimRedis {
   }
 
   #execute(words: readonly string[], fromScript: boolean): RawReply {
-    const [given = "", ...args] = words;
-    const name = given.toUpperCase();
-    const command = COMMANDS[name];
+    const given = words[0] ?? "";
+    const args = words.slice(1);
+    // Scripts write names in capitals; only others need to be looked at twice.
+    const command = COMMANDS[given] ?? COMMANDS[given.toUpperCase()];
+    const name = command === undefined ? given.toUpperCase() : given;
     if (command === undefined) return this.#ofServer(name, args);
     const [least, most] = command.arity;
     if (args.length < least || args.length > most) return wrongCount(name, fromScript);
