@@ -166,7 +166,7 @@ export const MUTANTS: readonly Mutant[] = [
       ...plan,
       world: { ...plan.world, line: { ...plan.world.line, healthMs: 20, connectDeadlineMs: 20 } },
       work: { ...plan.work, waitsMs: [1500], resources: ["one"], workers: 2, holdMsMax: 20, thinkMsMax: 10 },
-      faults: { ...plan.faults, lastsMsMax: 400 },
+      faults: { ...plan.faults, pauseMs: plan.faults.pauseMs / 3, lastsMsMax: 400 },
       runMs: 1500,
     }),
   },
