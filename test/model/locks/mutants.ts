@@ -54,22 +54,6 @@ export const MUTANTS: readonly Mutant[] = [
     without: only("server crashed", "process paused", "wire cut"),
   },
   {
-    name: "counters are not raised before an instance votes again",
-    file: SCRIPTS,
-    from: "  raise(ARGV[at], tonumber(ARGV[at + 1]))\n",
-    to: "",
-    finds: /token/,
-    instances: 3,
-    seedsMax: 600,
-    without: only("server crashed", "server flushed", "wire cut", "requests held", "wall clock leapt"),
-    // Who comes after must have another clock, and have missed the instance that remembers.
-    tweak: (plan) => ({
-      ...plan,
-      work: { ...plan.work, leasesMs: [60], waitsMs: [0, 100], resources: ["one"], holdMsMax: 20 },
-      faults: { ...plan.faults, lastsMsMax: 300 },
-    }),
-  },
-  {
     name: "a leap of a server's clock is not looked for",
     file: "src/locks/group/member.ts",
     from: "if (leap === undefined) return this.#suspectUnder === undefined;",
@@ -132,15 +116,6 @@ export const MUTANTS: readonly Mutant[] = [
     finds: /token/,
     instances: 3,
     seedsMax: 100,
-  },
-  {
-    name: "a grant counts although it was given back",
-    file: "src/locks/core/acquisition.ts",
-    from: '    const { kept } = ballot;\n    ballot.kept = undefined;\n    if (answer === "+") {',
-    to: '    const { kept } = ballot;\n    ballot.kept = undefined;\n    if (answer !== "") {',
-    finds: /overlap|token/,
-    instances: 3,
-    seedsMax: 600,
   },
   {
     name: "a renewal that comes too late revives the lock",
