@@ -36,6 +36,6 @@ export function leastOf(
     ...Object.entries(outcomes).map(([name, each]): [string, number] => [name, each * seeds]),
   ];
   return needed
-    .filter(([name, least]) => counts.get(name) < least)
-    .map(([name, least]) => `${name}: ${counts.get(name)} of ${Math.ceil(least)}`);
+    .filter(([name, least]) => counts.get(name) < Math.floor(least))
+    .map(([name, least]) => `${name}: ${counts.get(name)} of ${Math.floor(least)}`);
 }

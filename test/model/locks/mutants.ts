@@ -54,6 +54,23 @@ export const MUTANTS: readonly Mutant[] = [
     without: only("server crashed", "process paused", "wire cut"),
   },
   {
+    name: "counters are not raised before an instance votes again",
+    file: SCRIPTS,
+    from: "  raise(ARGV[at], tonumber(ARGV[at + 1]))\n",
+    to: "",
+    finds: /token/,
+    instances: 3,
+    seedsMax: 400,
+    without: only("server flushed", "wall clock leapt"),
+    // One instance after the other must have lost them, until a quorum has.
+    tweak: (plan) => ({
+      ...plan,
+      runMs: 3000,
+      work: { ...plan.work, leasesMs: [60], waitsMs: [0, 100], resources: ["one"], workers: 1 },
+      faults: { ...plan.faults, pauseMs: plan.faults.pauseMs / 3, losersMax: 1 },
+    }),
+  },
+  {
     name: "a leap of a server's clock is not looked for",
     file: "src/locks/group/member.ts",
     from: "if (leap === undefined) return this.#suspectUnder === undefined;",
