@@ -43,6 +43,9 @@ interface Membership {
   readonly nonce: string;
 }
 
+/** No machine falls asleep and wakes up sooner than two steps of the boot clock and a little. */
+const ASLEEP_MS_MIN = 31;
+
 const FAULTS = {
   "server paused": 4,
   "server crashed": 4,
@@ -267,19 +270,26 @@ export class Faults {
     const at = this.#world.now;
     if (isAsleep) process.fallAsleep();
     else process.pause();
+    const least = isAsleep ? ASLEEP_MS_MIN : 0;
     return {
-      lastsMs: isAsleep ? lastsMs + 30 : lastsMs,
+      lastsMs: lastsMs + least,
       end: () => {
-        if (process.state === "killed") return true;
         const met = process.kept > 0;
-        const until = this.#world.now;
-        // A timer that slept as well comes later by as much, unless somebody looks at the clock before.
-        const late = isAsleep ? { lossesBy: until + this.#plan.leaseMsMax } : {};
-        this.#world.note({ event: "stalled", process: process.name, at, until, ...late });
-        process.goOn();
+        const leftMs = Math.max(0, at + least - this.#world.now);
+        if (leftMs === 0) this.#goOn(process, at, isAsleep);
+        else this.#world.clock.after(leftMs, () => this.#goOn(process, at, isAsleep));
         return met;
       },
     };
+  }
+
+  #goOn(process: SimProcess, at: number, wasAsleep: boolean): void {
+    if (process.state === "killed") return;
+    const until = this.#world.now;
+    // A timer that slept as well comes later by as much, unless somebody looks at the clock before.
+    const late = wasAsleep ? { lossesBy: until + this.#plan.leaseMsMax } : {};
+    this.#world.note({ event: "stalled", process: process.name, at, until, ...late });
+    process.goOn();
   }
 
   #kill(user: SimUser): Begun {
