@@ -15,11 +15,12 @@ export type SentArgument = Argument | Encoded;
  * `encodeArguments`.
  */
 export class Encoded {
-  readonly parts: readonly string[];
+  readonly count: number;
+  /** In RESP: each with its length before it. */
   readonly text: string;
 
-  constructor(parts: readonly string[], text: string) {
-    this.parts = parts;
+  constructor(count: number, text: string) {
+    this.count = count;
     this.text = text;
   }
 }

@@ -113,17 +113,22 @@ export function encode(spec: CommandSpec, args: readonly SentArgument[]): string
 export function encodeArguments(parts: readonly string[]): Encoded {
   let text = "";
   for (const part of parts) text += encodeOne(part);
-  return new Encoded(parts, text);
+  return new Encoded(parts.length, text);
 }
 
 /** How many arguments the server will see. */
 export function countArguments(args: readonly SentArgument[]): number {
   let count = args.length;
-  for (const arg of args) if (arg instanceof Encoded) count += arg.parts.length - 1;
+  for (const arg of args) if (arg instanceof Encoded) count += arg.count - 1;
   return count;
 }
 
-function encodeOne(value: string): string {
+/** The same for text that is known to be ASCII. */
+export function encodeAscii(value: string): string {
+  return `$${value.length}\r\n${value}\r\n`;
+}
+
+export function encodeOne(value: string): string {
   return `$${Buffer.byteLength(value)}\r\n${value}\r\n`;
 }
 

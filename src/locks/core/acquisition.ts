@@ -435,7 +435,7 @@ export class Acquisition implements OpSink, AgendaItem, Listed, Registered<Acqui
     this.#phase = "failed";
     this.error = error;
     this.#port.schedule(this, undefined);
-    const op = releaseOp(this.plan.target, this, this.number, this.plan.waitMs > 0);
+    const op = releaseOp(this.plan.target, this, this.number);
     this.ballots.forEach(({ isTouched, asked }, at) => {
       if (isTouched || asked !== undefined) this.#port.send(at, op);
     });

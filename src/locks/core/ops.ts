@@ -4,7 +4,7 @@
  */
 import type { CoterieError } from "../../errors.ts";
 import { invariant } from "../../invariant.ts";
-import { type Encoded, encodeArguments } from "../../redis/index.ts";
+import { Encoded, encodeAscii, encodeOne } from "../../redis/index.ts";
 
 /** x exclusive, m several resources at once, w writer, r reader. */
 export type Kind = "x" | "m" | "w" | "r";
@@ -18,7 +18,10 @@ export interface OpSink {
 }
 
 export interface Op {
-  readonly letter: string;
+  /** What is asked for: see `ops` in `batch-n.lua`. */
+  readonly letter: "a" | "m" | "f" | "r" | "g" | "x";
+  /** True for one in the shorter form, which the script may do together with others like it. */
+  readonly isShort: boolean;
   /** The letter and its fields. */
   readonly fields: Encoded;
   readonly keys: Encoded;
@@ -26,6 +29,10 @@ export interface Op {
   readonly deadlineMs: number;
   readonly sink: OpSink;
 }
+
+/** The letters of ops in their shorter form: see A, M and R in `batch-n.lua`. */
+const [ACQUIRE, RENEW, RELEASE] = ["A", "M", "R"].map(encodeAscii) as [string, string, string];
+const NEVER = Number.POSITIVE_INFINITY;
 
 /** What all ops of one acquisition and its hold have in common. */
 export interface Target {
@@ -52,14 +59,15 @@ export interface AcquireFields {
 
 export function acquireOp(target: Target, sink: OpSink, fields: AcquireFields): Op {
   const { number, leaseMs, deadlineMs, proposal, score, barge } = fields;
-  const { counters } = target;
-  const value = valueOf(target, number);
-  const { kind, keys } = target;
-  const list = ["a", kind, value, text(leaseMs), text(deadlineMs), text(proposal), text(score)];
-  list.push(barge ? "1" : "0", text(counters.length));
-  for (const counter of counters) list.push(text(counter));
-  list.push(text(keys.parts.length));
-  return op(list, keys, deadlineMs, sink);
+  const { kind, keys, counters } = target;
+  const value = encodeOne(valueOf(target, number));
+  const times = encodeTimes(leaseMs, deadlineMs);
+  if (isUsual(target) && !barge) {
+    const text = value + times + decimal(proposal) + decimal(counters[0] as number) + decimal(score);
+    return short("a", new Encoded(7, ACQUIRE + text), keys, deadlineMs, sink);
+  }
+  const head = encodeAscii(kind) + value + times + decimal(proposal) + decimal(score) + flag(barge);
+  return general("a", 9 + counters.length, head + list(counters), keys, deadlineMs, sink);
 }
 
 export interface RenewFields {
@@ -73,36 +81,37 @@ export interface RenewFields {
 export function renewOp(target: Target, sink: OpSink, fields: RenewFields): Op {
   const { number, leaseMs, deadlineMs, mayTake } = fields;
   const { kind, keys } = target;
-  const list = ["m", kind, valueOf(target, number), text(leaseMs), text(deadlineMs), mayTake ? "1" : "0"];
-  list.push(text(keys.parts.length));
-  return op(list, keys, deadlineMs, sink);
+  const text = encodeOne(valueOf(target, number)) + encodeTimes(leaseMs, deadlineMs) + flag(mayTake);
+  return isUsual(target)
+    ? short("m", new Encoded(5, RENEW + text), keys, deadlineMs, sink)
+    : general("m", 6, encodeAscii(kind) + text, keys, deadlineMs, sink);
 }
 
 export function raiseOp(target: Target, sink: OpSink, token: number, deadlineMs: number): Op {
   invariant(Number.isSafeInteger(token), "a fencing token is below 2^53", { token });
   const { kind, base, counters, keys } = target;
-  const list = ["f", kind, base, text(token), text(deadlineMs), text(counters.length)];
-  for (const counter of counters) list.push(text(counter));
-  list.push(text(keys.parts.length));
-  return op(list, keys, deadlineMs, sink);
+  const text = encodeAscii(kind) + encodeAscii(base) + decimal(token) + decimal(deadlineMs) + list(counters);
+  return general("f", 6 + counters.length, text, keys, deadlineMs, sink);
 }
 
-/** Takes back whatever the holder has up to this number, and its ticket if it may have one. */
-export function releaseOp(target: Target, sink: OpSink, number: number, withTicket: boolean): Op {
+/** Takes back whatever the holder has up to this number, and its ticket. */
+export function releaseOp(target: Target, sink: OpSink, number: number): Op {
   const { kind, base, keys } = target;
-  const fields = ["r", kind, base, numberText(number), withTicket ? "1" : "0", text(keys.parts.length)];
-  return op(fields, keys, Number.POSITIVE_INFINITY, sink);
+  const held = encodeAscii(base + numberText(number));
+  return isUsual(target)
+    ? short("r", new Encoded(2, RELEASE + held), keys, NEVER, sink)
+    : general("r", 3, encodeAscii(kind) + held, keys, NEVER, sink);
 }
 
 /** Gives the keys back where somebody in the queue is before the holder. */
 export function giveBackOp(target: Target, sink: OpSink, number: number, score: number): Op {
   const { kind, base, keys } = target;
-  const fields = ["g", kind, base, numberText(number), text(score), text(keys.parts.length)];
-  return op(fields, keys, Number.POSITIVE_INFINITY, sink);
+  const text = encodeAscii(kind) + encodeAscii(base + numberText(number)) + decimal(score);
+  return general("g", 4, text, keys, NEVER, sink);
 }
 
 export function forceReleaseOp(keys: Encoded, sink: OpSink, deadlineMs: number): Op {
-  return op(["x", text(deadlineMs), text(keys.parts.length)], keys, deadlineMs, sink);
+  return general("x", 2, decimal(deadlineMs), keys, deadlineMs, sink);
 }
 
 /** What an acquire is answered. */
@@ -125,8 +134,26 @@ export function readAcquireAnswer(answer: string): AcquireAnswer {
   return { vote: "refused", waitMs: first, place, foreign: foreign === 1 };
 }
 
-function op(fields: readonly string[], keys: Encoded, deadlineMs: number, sink: OpSink): Op {
-  return { letter: fields[0] as string, fields: encodeArguments(fields), keys, deadlineMs, sink };
+function short(letter: Op["letter"], fields: Encoded, keys: Encoded, deadlineMs: number, sink: OpSink): Op {
+  return { letter, isShort: true, fields, keys, deadlineMs, sink };
+}
+
+/** `count` fields with the letter, before the number of keys. */
+function general(
+  letter: Op["letter"],
+  count: number,
+  text: string,
+  keys: Encoded,
+  deadlineMs: number,
+  sink: OpSink,
+): Op {
+  const fields = new Encoded(count + 1, encodeAscii(letter) + text + decimal(keys.count));
+  return { letter, isShort: false, fields, keys, deadlineMs, sink };
+}
+
+/** What most ops are about: one exclusive key and its counter. They have a shorter form. */
+function isUsual({ kind, keys, counters }: Target): boolean {
+  return kind === "x" && keys.count === 1 && counters.length < 2;
 }
 
 function valueOf({ base, info }: Target, number: number): string {
@@ -140,6 +167,27 @@ function numberText(number: number): string {
 }
 
 /** A number as Lua reads it back. */
-function text(value: number): string {
-  return String(value);
+function decimal(value: number): string {
+  return encodeAscii(String(value));
+}
+
+function flag(value: boolean): string {
+  return encodeAscii(value ? "1" : "0");
+}
+
+/** How many, and each. */
+function list(values: readonly number[]): string {
+  let text = decimal(values.length);
+  for (const value of values) text += decimal(value);
+  return text;
+}
+
+/** The two that stay the same from call to call. */
+let lastTimes = { leaseMs: -1, deadlineMs: -1, text: "" };
+
+function encodeTimes(leaseMs: number, deadlineMs: number): string {
+  if (lastTimes.leaseMs !== leaseMs || lastTimes.deadlineMs !== deadlineMs) {
+    lastTimes = { leaseMs, deadlineMs, text: decimal(leaseMs) + decimal(deadlineMs) };
+  }
+  return lastTimes.text;
 }

@@ -64,9 +64,9 @@ export class Exchange {
     this.#clock = env.clock;
     this.#steady = steady;
     const { prefix, clientId, reserveMs, ticketMs, tokenSkewMaxMs, bargeMaxMs, waitersMax } = settings;
-    const numbers = [reserveMs, ticketMs, tokenSkewMaxMs * 1000, bargeMaxMs, waitersMax];
-    this.#constants = encodeArguments([clientId, ...numbers.map(String)]);
-    this.#ownKeys = encodeArguments([`${prefix}:boot`, `${prefix}:counters`]);
+    const queueing = [clientId, reserveMs, ticketMs, bargeMaxMs, waitersMax].join(" ");
+    this.#constants = encodeArguments([String(tokenSkewMaxMs * 1000), queueing]);
+    this.#ownKeys = encodeArguments([`${prefix}:boot`, `${prefix}:counters`, `${prefix}:waits`]);
     member.onChange(() => this.#payOwed());
   }
 
@@ -115,7 +115,7 @@ export class Exchange {
     const most = Math.min(this.#ops.length, OPS_PER_CALL_MAX);
     let keys = 0;
     for (let count = 0; count < most; count += 1) {
-      keys += (this.#ops[count] as Op).keys.parts.length;
+      keys += (this.#ops[count] as Op).keys.count;
       if (keys > KEYS_PER_CALL_MAX && count > 0) return count;
     }
     return most;
@@ -149,6 +149,7 @@ export class Exchange {
     this.#steady.look();
     const serverTime = String(Math.floor(this.#member.serverTime(sentAt)));
     const args: SentArgument[] = [boot, this.#settings.prefix, serverTime, this.#constants];
+    args.push(String(countShort(ops)));
     const keys: SentArgument[] = [this.#ownKeys];
     let [leastMs, mostMs] = [Number.POSITIVE_INFINITY, 0];
     for (const op of ops) {
@@ -257,6 +258,18 @@ export class Exchange {
 interface OwedOp extends Op {
   /** When it is of no use any more, on the steady clock. */
   readonly until: number;
+}
+
+/** How many of the first ops are in the shorter form and about different keys. */
+function countShort(ops: readonly Op[]): number {
+  const keys = new Set<string>();
+  let count = 0;
+  for (; count < ops.length; count += 1) {
+    const op = ops[count] as Op;
+    if (!op.isShort || keys.has(op.keys.text)) break;
+    keys.add(op.keys.text);
+  }
+  return count;
 }
 
 /** Nobody waits for a release that was owed. */

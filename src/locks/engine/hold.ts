@@ -308,9 +308,7 @@ export class Hold implements OpSink, AgendaItem, Listed {
   /** Takes it back wherever it may stand. */
   #giveUp(): Release {
     const { acquisition } = this;
-    const { target, waitMs } = acquisition.plan;
-    // With the ticket that an acquire may have left where it was refused, or not answered in time.
-    const op = releaseOp(target, this, acquisition.number, waitMs > 0);
+    const op = releaseOp(acquisition.plan.target, this, acquisition.number);
     const asked = acquisition.ballots.map((ballot) => ballot.isTouched || ballot.asked !== undefined);
     let outstanding = 0;
     asked.forEach((isAsked, at) => {

@@ -45,7 +45,7 @@ export class Waiting {
     else if (word === "w") {
       const kind = ticket.slice(-1) as Kind;
       const target = { kind, base, keys: encodeArguments([key]), counters: [], info: "" };
-      this.#send(at, releaseOp(target, NOBODY, LAST_NUMBER, true));
+      this.#send(at, releaseOp(target, NOBODY, LAST_NUMBER));
     }
   }
 

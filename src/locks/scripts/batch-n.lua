@@ -1,10 +1,12 @@
 -- Everything that one client wants of one instance in one turn: acquire, renew, raise, release, give back.
 --
--- KEYS: 1 boot record (string); 2 fence counters (hash); 3.. the ops' lock keys, in order (strings; beside
---       each, by name, its queue (zset), readers (zset) and reader numbers (hash)).
+-- KEYS: 1 boot record (string); 2 fence counters (hash); 3 a mark (string), there while anybody may wait for
+--       anything; 4.. the ops' lock keys, in order (strings; beside each, by name, its queue (zset), readers
+--       (zset) and reader numbers (hash)).
 -- ARGV: 1 boot record as the client registered it; 2 prefix; 3 when the client sent this, on this server's
---       clock, microseconds; 4 client id; 5 reserveMs; 6 ticketMs; 7 how far a token may be ahead of this
---       clock, microseconds; 8 bargeMaxMs; 9 waitersMax; then the ops: a letter and its fields (see `ops`).
+--       clock, microseconds; 4 how far a token may be ahead of that clock, microseconds; 5 client id, reserveMs,
+--       ticketMs, bargeMaxMs and waitersMax, in one text with spaces; 6 how many of the first ops are A, M or R
+--       and have different keys; then the ops: a letter and its fields (see `ops`).
 -- Returns: one text. Its first line is this server's TIME in microseconds, or "ABSTAIN" and that time when
 --       the boot record is not the one given, and then nothing was done. One line for each op follows.
 -- Atomic: a lock must not change hands between the look at it and the taking of it, and an instance must
@@ -18,61 +20,87 @@ local call, sub, format = redis.call, string.sub, string.format
 
 local time = call('TIME')
 local now = time[1] * 1000000 + time[2]
-if call('GET', KEYS[1]) ~= ARGV[1] then return 'ABSTAIN ' .. format('%.0f', now) end
+local found = call('MGET', KEYS[1], KEYS[3])
+if found[1] ~= ARGV[1] then return 'ABSTAIN ' .. format('%.0f', now) end
 
-local prefix, client = ARGV[2], ARGV[4]
-local sentAt = tonumber(ARGV[3])
-local reserveMs, ticketMs, skew = tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7])
-local bargeMax, waitersMax = tonumber(ARGV[8]) * 1000, tonumber(ARGV[9])
+local prefix, mark = ARGV[2], KEYS[3]
+local sentAt, tokenMax = tonumber(ARGV[3]), now + ARGV[4]
 local leaseMsMax = tonumber(string.match(ARGV[1], '^%d+ (%d+)'))
-local at, nextKey, last = 10, 3, #ARGV
-local ours = '^' .. string.rep('%x', 36) .. ' '
+local at, nextKey, last = 7, 4, #ARGV
 local answers = { format('%.0f', now) }
+
+-- The usual case first, exclusive locks on one key each that nobody waits for: all of them with a few commands.
+-- What turns out not to be usual is left for later; the keys differ, so the order does not matter.
+local reads, readBy, freed = {}, {}, {}
+local counters, proposals, grants, raised = {}, {}, {}, {}
+local left = {}
+for n = 1, tonumber(ARGV[6]) do
+  local op, key, start = ARGV[at], KEYS[nextKey], at
+  at = at + (op == 'R' and 2 or op == 'A' and 7 or 5)
+  local isLeft = found[2] and call('EXISTS', prefix .. ':queue:' .. key) == 1
+  if op ~= 'R' and not isLeft then
+    isLeft = tonumber(ARGV[start + 2]) > leaseMsMax or now > sentAt + ARGV[start + 3] * 1000
+  end
+  if isLeft then
+    left[#left + 1] = { n, start, nextKey }
+  elseif op ~= 'A' then
+    reads[#reads + 1] = key
+    readBy[#reads] = { n, start, nextKey }
+  elseif call('SET', key, ARGV[start + 1], 'PX', ARGV[start + 2], 'NX') then
+    counters[#counters + 1] = ARGV[start + 5]
+    proposals[#counters], grants[#counters] = ARGV[start + 4], n
+  else
+    left[#left + 1] = { n, start, nextKey }
+  end
+  nextKey = nextKey + 1
+  answers[n + 1] = '+'
+end
+if #reads > 0 then
+  local values = call('MGET', unpack(reads))
+  for n, key in ipairs(reads) do
+    local start, value = readBy[n][2], values[n]
+    local given, ms = ARGV[start + 1], ARGV[start + 2]
+    if not value or sub(value, 1, 36) > sub(given, 1, 36) or sub(value, 1, 28) ~= sub(given, 1, 28) then
+      left[#left + 1] = readBy[n]
+    elseif ARGV[start] == 'R' then
+      freed[#freed + 1] = key
+    elseif call('PTTL', key) > tonumber(ms) then
+      left[#left + 1] = readBy[n]
+    else
+      call('SET', key, given, 'PX', ms)
+    end
+  end
+  if #freed > 0 then call('DEL', unpack(freed)) end
+end
+if #counters > 0 then
+  local highs = call('HMGET', KEYS[2], unpack(counters))
+  local known = {}
+  for n, counter in ipairs(counters) do
+    local high, proposed = known[counter] or tonumber(highs[n] or 0), tonumber(proposals[n])
+    if proposed <= high or proposed > tokenMax then
+      answers[grants[n] + 1] = '+' .. format('%.0f', high)
+    else
+      raised[#raised + 1] = counter
+      raised[#raised + 1] = proposals[n]
+      known[counter] = proposed
+    end
+  end
+  if #raised > 0 then call('HSET', KEYS[2], unpack(raised)) end
+end
+if at > last and #left == 0 then return table.concat(answers, '\n') end
+
+-- From here on one op after the other, each with all that may be in its way.
+local client, reserveMs, ticketMs, bargeMax, waitersMax =
+  string.match(ARGV[5], '^(%x+) (%d+) (%d+) (%d+) (%d+)$')
+reserveMs, ticketMs, waitersMax = tonumber(reserveMs), tonumber(ticketMs), tonumber(waitersMax)
+bargeMax = tonumber(bargeMax) * 1000
+local ours = '^' .. string.rep('%x', 36) .. ' '
+
 -- What a lock key holds. A plain key may be somebody's data, of another type: then a foreign holder has it.
 local function get(key)
   local value = redis.pcall('GET', key)
   return type(value) == 'table' and '?' or value
 end
-
--- Stores the proposal when it is above the counter; else says how high that is.
-local function proposeOne(counter, proposal)
-  local high, proposed = tonumber(call('HGET', KEYS[2], counter) or 0), tonumber(proposal)
-  if proposed <= high or proposed > now + skew then return '+' .. format('%.0f', high) end
-  call('HSET', KEYS[2], counter, proposal)
-  return '+'
-end
-
--- The usual case first, one exclusive key that nobody waits for: making the functions that follow costs more
--- than this takes. From the first op that is not usual on, `ops` goes on.
-while at <= last do
-  local op, key = ARGV[at], KEYS[nextKey]
-  if ARGV[at + 1] ~= 'x' or call('EXISTS', prefix .. ':queue:' .. key) == 1 then break end
-  if op == 'a' then
-    if ARGV[at + 8] ~= '1' or tonumber(ARGV[at + 3]) > leaseMsMax then break end
-    if now > sentAt + ARGV[at + 4] * 1000 then break end
-    if not call('SET', key, ARGV[at + 2], 'PX', ARGV[at + 3], 'NX') then break end
-    answers[#answers + 1] = proposeOne(ARGV[at + 9], ARGV[at + 5])
-    at = at + 11
-  elseif op == 'r' then
-    local value = get(key)
-    if not value or sub(value, 1, 28) ~= ARGV[at + 2] or sub(value, 29, 36) > ARGV[at + 3] then break end
-    call('DEL', key)
-    answers[#answers + 1] = '+'
-    at = at + 6
-  elseif op == 'm' then
-    local value, leaseMs = get(key), tonumber(ARGV[at + 3])
-    if not value or sub(value, 1, 36) > sub(ARGV[at + 2], 1, 36) then break end
-    if sub(value, 1, 28) ~= sub(ARGV[at + 2], 1, 28) or leaseMs > leaseMsMax then break end
-    if now > sentAt + ARGV[at + 4] * 1000 or call('PTTL', key) > leaseMs then break end
-    call('SET', key, ARGV[at + 2], 'PX', leaseMs)
-    answers[#answers + 1] = '+'
-    at = at + 7
-  else
-    break
-  end
-  nextKey = nextKey + 1
-end
-if at > last then return table.concat(answers, '\n') end
 
 -- The field at the cursor, which moves on.
 local function field()
@@ -87,9 +115,10 @@ local function list()
   return all
 end
 
--- The op's lock keys: how many, its last field says.
-local function keys()
-  local all, count = {}, tonumber(field())
+-- The op's lock keys: how many, its last field says, unless that is known.
+local function keys(count)
+  local all = {}
+  count = count or tonumber(field())
   for n = 1, count do all[n] = KEYS[nextKey + n - 1] end
   nextKey = nextKey + count
   return all
@@ -301,6 +330,7 @@ end
 -- Files the ticket for each of the keys. False when one of their queues is full.
 local function file(wanted, ticket, score)
   setAlive()
+  if call('PTTL', mark) < ticketMs then call('SET', mark, '1', 'PX', ticketMs) end
   local record = {}
   for n, key in ipairs(wanted) do
     local queue = queueOf(key)
@@ -334,7 +364,7 @@ local function propose(counters, proposal)
   for _, counter in ipairs(counters) do
     high = math.max(high, tonumber(call('HGET', KEYS[2], counter) or 0))
   end
-  if tonumber(proposal) <= high or tonumber(proposal) > now + skew then return '+' .. format('%.0f', high) end
+  if tonumber(proposal) <= high or tonumber(proposal) > tokenMax then return '+' .. format('%.0f', high) end
   for _, counter in ipairs(counters) do call('HSET', KEYS[2], counter, proposal) end
   return '+'
 end
@@ -365,15 +395,9 @@ end
 
 local ops = {}
 
--- a kind value leaseMs deadlineMs proposal score barge counterCount counter* keyCount
 -- "+" granted, proposal stored; "+C" granted, the counter is C; "- ms place foreign" refused, look again
 -- after ms; "L" came late; "F" the queue is full; "E ms" the lease is longer than the group allows.
--- A score of 0 files no ticket.
-function ops.a()
-  local kind, value, leaseMs, deadlineMs = field(), field(), tonumber(field()), field()
-  local proposal, score, barge = field(), field(), field() == '1'
-  local counters = list()
-  local wanted = keys()
+local function acquire(kind, value, leaseMs, deadlineMs, proposal, score, barge, counters, wanted)
   local base = sub(value, 1, 28)
   local ticket = base .. kind
   if isLate(deadlineMs) then return 'L' end
@@ -406,12 +430,28 @@ function ops.a()
   return '- ' .. ms .. ' ' .. place .. ' ' .. foreign
 end
 
+-- a kind value leaseMs deadlineMs proposal score barge counterCount counter* keyCount. A score of 0 files no
+-- ticket. A value leaseMs deadlineMs proposal counter score: the same for one exclusive key, without barging.
+function ops.a()
+  local kind, value, leaseMs, deadlineMs = field(), field(), tonumber(field()), field()
+  local proposal, score, barge = field(), field(), field() == '1'
+  local counters = list()
+  return acquire(kind, value, leaseMs, deadlineMs, proposal, score, barge, counters, keys())
+end
+
+function ops.A()
+  local value, leaseMs, deadlineMs, proposal = field(), tonumber(field()), field(), field()
+  local counters, score = { field() }, field()
+  return acquire('x', value, leaseMs, deadlineMs, proposal, score, false, counters, keys(1))
+end
+
 -- m kind value leaseMs deadlineMs mayTake keyCount: "+" renewed, "-" not this holder's, "L", "E ms".
 -- `mayTake` is for an instance on which the hold never was: it joins where the key is free.
-function ops.m()
-  local kind, value, leaseMs = field(), field(), tonumber(field())
-  local deadlineMs, mayTake = field(), field() == '1'
-  local wanted = keys()
+-- M value leaseMs deadlineMs mayTake: the same for one exclusive key.
+function ops.m(kind, count)
+  kind = kind or field()
+  local value, leaseMs, deadlineMs, mayTake = field(), tonumber(field()), field(), field() == '1'
+  local wanted = keys(count)
   local base = sub(value, 1, 28)
   if isLate(deadlineMs) then return 'L' end
   if leaseMs > leaseMsMax then return 'E ' .. leaseMsMax end
@@ -422,6 +462,8 @@ function ops.m()
   for _, key in ipairs(wanted) do take(key, value, kind, leaseMs) end
   return '+'
 end
+
+function ops.M() return ops.m('x', 1) end
 
 -- f kind base token deadlineMs counterCount counter* keyCount: "+" still the holder's, and the counters are
 -- at least the token; "-" not the holder's; "L".
@@ -441,19 +483,16 @@ function ops.f()
   return '+'
 end
 
--- r kind base number withTicket keyCount: takes back what the holder has, and its ticket; "+" when it had
--- all of the keys, else "-".
-function ops.r()
-  local kind, base, number, withTicket = field(), field(), field(), field() == '1'
-  local wanted = keys()
-  local ticket = base .. kind
-  local answer = '+'
-  if withTicket then
-    for _, key in ipairs(wanted) do drop(queueOf(key), ticket) end
-  end
+-- r kind held keyCount: takes back what the holder has (its token and the highest number), and its ticket; "+"
+-- when it had all of the keys, else "-". R held: the same for one exclusive key.
+function ops.r(kind, count)
+  kind = kind or field()
+  local held, wanted, answer = field(), keys(count), '+'
+  local base, number = sub(held, 1, 28), sub(held, 29)
   for _, key in ipairs(wanted) do
+    drop(queueOf(key), base .. kind)
     if not give(key, base, number, kind) then answer = '-' end
-    if withTicket and sub(get(key) or '', 2, 29) == base then call('DEL', key) end
+    if sub(get(key) or '', 2, 29) == base then call('DEL', key) end
   end
   for _, key in ipairs(wanted) do
     if not valueOf(key) then serve(key) end
@@ -461,11 +500,13 @@ function ops.r()
   return answer
 end
 
--- g kind base number score keyCount: gives the keys back if anybody in a queue is before the holder, who
+function ops.R() return ops.r('x', 1) end
+
+-- g kind held score keyCount: gives the keys back if anybody in a queue is before the holder, who
 -- then queues again; "+" kept, "-" given back.
 function ops.g()
-  local kind, base, number, score = field(), field(), field(), field()
-  local wanted = keys()
+  local kind, held, score, wanted = field(), field(), field(), keys()
+  local base, number = sub(held, 1, 28), sub(held, 29)
   local ticket = base .. kind
   local isFirst = true
   for _, key in ipairs(wanted) do
@@ -493,8 +534,17 @@ function ops.x()
   return answer
 end
 
-while at <= last do
+-- Does the op at the cursor; what it answers.
+local function one()
   queued, stuck = false, {}
-  answers[#answers + 1] = ops[field()]()
+  return ops[field()]()
 end
+
+local restAt, restKey = at, nextKey
+for _, op in ipairs(left) do
+  at, nextKey = op[2], op[3]
+  answers[op[1] + 1] = one()
+end
+at, nextKey = restAt, restKey
+while at <= last do answers[#answers + 1] = one() end
 return table.concat(answers, '\n')

@@ -13,6 +13,7 @@ export interface BatchCall {
 interface Op {
   readonly fields: readonly string[];
   readonly keys: readonly string[];
+  readonly isShort: boolean;
 }
 
 /** Two clients that listen and one that does not, with two attempts each. */
@@ -24,6 +25,8 @@ const info = fc.constantFrom("", ' {"host":"h"}');
 const leaseMs = fc.constantFrom("20000", "25000", "60000");
 const deadlineMs = fc.constantFrom("60000", "60000", "60000", "-60000");
 const lockKey = fc.constantFrom("P:lock:k", "P:lock:ü");
+/** Few enough to meet often, and enough for several different ones in a call. */
+const shortKey = fc.constantFrom("P:lock:k", "P:lock:ü", "P:lock:l", "P:lock:m");
 const lockKeys = fc.oneof(
   { weight: 4, arbitrary: lockKey.map((key) => [key]) },
   { weight: 1, arbitrary: fc.constant(["P:lock:k", "P:lock:ü"]) },
@@ -32,6 +35,7 @@ const lockKeys = fc.oneof(
 const token = fc.constantFrom("5", "1000", "1500000000000000", "8000000000000000");
 const score = fc.constantFrom("0", "1500000000000001", "1500000000000002", "1500000000000003");
 const flag = fc.constantFrom("0", "1");
+const counter = fc.constantFrom("1", "2", "7");
 const counters = fc.constantFrom(["1", "7"], ["2", "7", "8"]);
 
 type Field = string | readonly string[];
@@ -39,30 +43,45 @@ type Field = string | readonly string[];
 const op = (keys: fc.Arbitrary<readonly string[]>, ...fields: readonly (fc.Arbitrary<Field> | string)[]) =>
   fc
     .tuple(keys, ...fields.map((field) => (typeof field === "string" ? fc.constant(field) : field)))
-    .map(([ofOp, ...all]): Op => ({ keys: ofOp, fields: [...all.flat(), String(ofOp.length)] }));
+    .map(([ofOp, ...all]): Op => {
+      return { keys: ofOp, fields: [...all.flat(), String(ofOp.length)], isShort: false };
+    });
+const short = (...fields: readonly (fc.Arbitrary<Field> | string)[]) =>
+  fc
+    .tuple(shortKey, ...fields.map((field) => (typeof field === "string" ? fc.constant(field) : field)))
+    .map(([key, ...all]): Op => ({ keys: [key], fields: all.flat(), isShort: true }));
 
+const held = fc.tuple(base, number).map((parts) => parts.join(""));
 const value = fc.tuple(base, number, info).map((parts) => parts.join(""));
 const anyOp = fc.oneof(
   { weight: 6, arbitrary: op(lockKeys, "a", kind, value, leaseMs, deadlineMs, token, score, flag, counters) },
   { weight: 2, arbitrary: op(lockKeys, "m", kind, value, leaseMs, deadlineMs, flag) },
   { weight: 2, arbitrary: op(lockKeys, "f", kind, base, token, deadlineMs, counters) },
-  { weight: 4, arbitrary: op(lockKeys, "r", kind, base, number, flag) },
-  { weight: 2, arbitrary: op(lockKeys, "g", kind, base, number, score) },
-  { weight: 1, arbitrary: op(lockKeys, "x") },
+  { weight: 4, arbitrary: op(lockKeys, "r", kind, held) },
+  { weight: 2, arbitrary: op(lockKeys, "g", kind, held, score) },
+  { weight: 1, arbitrary: op(lockKeys, "x", deadlineMs) },
+  { weight: 8, arbitrary: short("A", value, leaseMs, deadlineMs, token, counter, score) },
+  { weight: 3, arbitrary: short("M", value, leaseMs, deadlineMs, flag) },
+  { weight: 6, arbitrary: short("R", held) },
 );
 
-/** reserveMs, ticketMs, skew in us, bargeMaxMs, waitersMax; none ends while two servers are asked. */
-const settings = fc.constantFrom(
-  ["500000", "600000", "600000000", "60000", "100"],
-  ["0", "600000", "600000000", "1000000000000", "2"],
-);
+/** reserveMs, ticketMs, bargeMaxMs, waitersMax; none ends while two servers are asked. */
+const settings = fc.constantFrom("500000 600000 60000 100", "0 600000 1000000000 2");
+const SKEW_US = "600000000";
 
 export function batchCalls(): fc.Arbitrary<readonly BatchCall[]> {
   const one = fc
-    .tuple(fc.constantFrom(...CLIENTS), settings, fc.array(anyOp, { minLength: 1, maxLength: 3 }))
+    .tuple(fc.constantFrom(...CLIENTS), settings, fc.array(anyOp, { minLength: 1, maxLength: 6 }))
     .map(([client, rest, ops]) => ({
-      keys: ["P:boot", "P:counters", ...ops.flatMap(({ keys }) => keys)],
-      args: [client, ...rest, ...ops.flatMap(({ fields }) => fields)],
+      keys: ["P:boot", "P:counters", "P:waits", ...ops.flatMap(({ keys }) => keys)],
+      args: [SKEW_US, `${client} ${rest}`, countShort(ops), ...ops.flatMap(({ fields }) => fields)],
     }));
   return fc.array(one, { minLength: 5, maxLength: 40 });
+}
+
+/** How many of the first are short and about different keys. */
+function countShort(ops: readonly Op[]): string {
+  const keys = ops.map((each) => each.keys[0]);
+  const stop = ops.findIndex(({ isShort }, at) => !isShort || keys.indexOf(keys[at]) < at);
+  return String(stop === -1 ? ops.length : stop);
 }

@@ -289,8 +289,21 @@ function bytes(argument: Argument): string {
 function apart(args: readonly SentArgument[]): string[] {
   const all: string[] = [];
   for (const arg of args) {
-    if (arg instanceof Encoded) for (const part of arg.parts) all.push(bytes(part));
+    if (arg instanceof Encoded) all.push(...decode(arg));
     else all.push(bytes(arg));
+  }
+  return all;
+}
+
+/** The arguments, as bytes, that were put into RESP. */
+function decode({ text }: Encoded): string[] {
+  const left = bytesOf(text);
+  const all: string[] = [];
+  for (let at = 0; at < left.length; ) {
+    const start = left.indexOf("\r\n", at) + 2;
+    const end = start + Number(left.slice(at + 1, start - 2));
+    all.push(left.slice(start, end));
+    at = end + 2;
   }
   return all;
 }
