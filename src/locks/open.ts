@@ -39,6 +39,7 @@ const SHAPE = {
   reserveMs: numberField(20, { min: 1, max: 500 }),
   ticketMs: numberField(10_000, { min: 500, max: 600_000 }),
   splitMs: numberField(10, { min: 1, max: 1000 }),
+  spareMs: numberField(2, { min: 0, max: 1000 }),
   bargeMaxMs: numberField(1000, { min: 0, max: 600_000 }),
   waitersMax: numberField(10_000, { min: 1, max: 1_000_000 }),
   keys: oneOfField(["encoded", "plain"], "encoded"),

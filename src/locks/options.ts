@@ -40,6 +40,12 @@ export interface LockerOptions {
   readonly ticketMs?: number | undefined;
   /** Milliseconds after which less than a quorum is given back where somebody else is first. Default 10. */
   readonly splitMs?: number | undefined;
+  /**
+   * Milliseconds after which the instances beyond a quorum are asked as well, or told of a lock that is kept;
+   * more where calls take longer, and at once where one of the quorum refuses or fails. Default 2; 0 asks all
+   * at once, which costs up to twice the commands.
+   */
+  readonly spareMs?: number | undefined;
   /** Milliseconds that a caller with `fair: false` may go before one that has waited. Default 1,000. */
   readonly bargeMaxMs?: number | undefined;
   /** How many may wait for one resource; more are refused with OVERLOADED. Default 10,000. */

@@ -51,6 +51,8 @@ export class Connection {
         name: this.name,
         instances: this.given.instances,
         keys: "plain",
+        // Redlock asks all, and tells how each has voted.
+        spareMs: 0,
       });
     } catch (error) {
       this.#opening = undefined;

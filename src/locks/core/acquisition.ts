@@ -17,6 +17,7 @@ import { leaseEnd, remainingMin } from "./lease.ts";
 import { acquireOp, giveBackOp, type Op, type OpSink, raiseOp, readAcquireAnswer, releaseOp } from "./ops.ts";
 import { type Acquired, type AcquisitionPlan, type Ballot, newBallot } from "./plan.ts";
 import type { Listed, Registered } from "./roster.ts";
+import { describe } from "../resources.ts";
 import { decideToken, type Grant, leaseStart, type Vote } from "./votes.ts";
 
 /** What an acquisition needs of the outside. */
@@ -74,14 +75,15 @@ export class Acquisition implements OpSink, AgendaItem, Listed, Registered<Acqui
   /** Doubles with each look that found us first, and changed nothing. */
   #splitMs: number;
   #graceAt = NEVER;
+  #spareAt = NEVER;
   #raiseTo = 0;
 
   constructor(plan: AcquisitionPlan, port: AcquisitionPort) {
     this.plan = plan;
     this.#port = port;
     this.#ticketTime = plan.ticketTime ?? 0;
-    this.#splitMs = plan.splitMs;
-    this.ballots = plan.instances.map(newBallot);
+    this.#splitMs = plan.rules.splitMs;
+    this.ballots = plan.rules.instances.map(newBallot);
   }
 
   get base(): string {
@@ -97,8 +99,14 @@ export class Acquisition implements OpSink, AgendaItem, Listed, Registered<Acqui
   }
 
   start(): void {
+    const { first, spareMs } = this.plan;
     this.#startedAt = this.#port.now();
-    this.#askAll();
+    if (first === undefined) return this.#askAll();
+    this.#spareAt = this.#startedAt + spareMs;
+    this.ballots.forEach((_, at) => {
+      if (first[at] === true) this.#ask(at);
+    });
+    this.#port.schedule(this, this.#spareAt);
   }
 
   /** Ends it with this error, and gives back whatever it has. */
@@ -117,7 +125,7 @@ export class Acquisition implements OpSink, AgendaItem, Listed, Registered<Acqui
     if (this.#phase === "failed") return;
     if (word !== "w") {
       if (this.isOver || ballot.vote === "granted") return;
-      ballot.lookAt = Math.min(ballot.lookAt, this.#port.now() + this.plan.reserveMs * Number(word) + 2);
+      ballot.lookAt = Math.min(ballot.lookAt, this.#port.now() + this.plan.rules.reserveMs * Number(word) + 2);
       this.#reschedule();
     } else if (ballot.asked === undefined) {
       if (ballot.vote !== "granted") this.#ask(at);
@@ -141,6 +149,7 @@ export class Acquisition implements OpSink, AgendaItem, Listed, Registered<Acqui
   // AgendaItem
 
   onDue(now: number): void {
+    if (this.#phase === "asking") this.#askSpares();
     if (this.#phase !== "waiting") return;
     if (now >= this.#endAt) return this.#fail(this.#failure("waited"));
     if (now >= this.#graceAt && this.#isTooFew()) return this.#fail(this.#failure("refused"));
@@ -198,11 +207,22 @@ export class Acquisition implements OpSink, AgendaItem, Listed, Registered<Acqui
     });
   }
 
+  /** True when there were any. */
+  #askSpares(): boolean {
+    if (this.#spareAt === NEVER) return false;
+    this.#spareAt = NEVER;
+    this.ballots.forEach(({ isSpare }, at) => {
+      if (isSpare) this.#ask(at);
+    });
+    return true;
+  }
+
   #ask(at: number): void {
     const ballot = this.#ballot(at);
     if (this.#holds() === 0 && this.#outstanding() === 0) this.#roundOp = undefined;
     this.#roundOp ??= this.#newRound();
     ballot.asked = this.#roundOp;
+    ballot.isSpare = false;
     ballot.sentAt = this.#port.now();
     ballot.proposal = this.#proposal;
     ballot.wasWoken = false;
@@ -214,7 +234,7 @@ export class Acquisition implements OpSink, AgendaItem, Listed, Registered<Acqui
   #newRound(): Op {
     const { target, leaseMs, deadlineMs, waitMs, fair } = this.plan;
     this.number += 1;
-    this.#splitMs = this.plan.splitMs;
+    this.#splitMs = this.plan.rules.splitMs;
     this.#proposal = this.#port.propose(target.counters);
     if (waitMs > 0 && this.#ticketTime === 0) this.#ticketTime = this.#port.ticketTime();
     return acquireOp(target, this, {
@@ -228,7 +248,8 @@ export class Acquisition implements OpSink, AgendaItem, Listed, Registered<Acqui
   }
 
   #onAsked(at: number, ballot: Ballot, text: string): void {
-    const { target, reserveMs, refreshMs, pollMs } = this.plan;
+    const { target, rules } = this.plan;
+    const { reserveMs, refreshMs, pollMs } = rules;
     const answer = readAcquireAnswer(text);
     const now = this.#port.now();
     if (answer.vote === "granted") {
@@ -280,7 +301,7 @@ export class Acquisition implements OpSink, AgendaItem, Listed, Registered<Acqui
       return;
     }
     ballot.vote = "refused";
-    ballot.lookAt = this.#port.now() + this.plan.reserveMs * 2;
+    ballot.lookAt = this.#port.now() + this.plan.rules.reserveMs * 2;
     // The message that it is ours again may overtake this answer.
     if (ballot.wasWoken && !this.isOver) this.#ask(at);
   }
@@ -299,7 +320,7 @@ export class Acquisition implements OpSink, AgendaItem, Listed, Registered<Acqui
 
   #decide(): void {
     if (this.isOver) return;
-    const { quorum } = this.plan;
+    const { quorum } = this.plan.rules;
     if (this.#phase === "raising") {
       if (this.#confirm((ballot) => ballot.raised)) return;
       const possible = this.ballots.filter(({ raised, asked }) => raised || asked !== undefined).length;
@@ -310,6 +331,7 @@ export class Acquisition implements OpSink, AgendaItem, Listed, Registered<Acqui
     if (this.#holds() >= quorum) return this.#drawToken();
     if (this.#phase === "asking") {
       if (this.#count("granted") + this.#outstanding() >= quorum) return;
+      if (this.#askSpares()) return;
       if (this.#isTooFew() && !this.#mayWaitForMembers()) return this.#fail(this.#failure("refused"));
       if (this.plan.waitMs <= 0) return this.#fail(this.#failure("refused"));
       this.#phase = "waiting";
@@ -335,7 +357,13 @@ export class Acquisition implements OpSink, AgendaItem, Listed, Registered<Acqui
   }
 
   #isTooFew(): boolean {
-    return this.#count("unreachable") > this.plan.instances.length - this.plan.quorum;
+    return this.#count("unreachable") > this.#spare;
+  }
+
+  /** How many instances may fail. */
+  get #spare(): number {
+    const { instances, quorum } = this.plan.rules;
+    return instances.length - quorum;
   }
 
   /** True when enough of those that abstain will be members again before the waiting ends. */
@@ -346,14 +374,14 @@ export class Acquisition implements OpSink, AgendaItem, Listed, Registered<Acqui
       const abstains = vote === "unreachable" && CoterieError.is(error, "ABSTAINING");
       return abstains && typeof retryAfterMs === "number" && retryAfterMs < leftMs;
     });
-    const missing = this.#count("unreachable") - (this.plan.instances.length - this.plan.quorum);
+    const missing = this.#count("unreachable") - this.#spare;
     return coming.length >= missing;
   }
 
   #drawToken(): void {
     const grants: Grant[] = [];
     for (const { grant } of this.ballots) if (grant !== undefined) grants.push(grant);
-    const decision = decideToken(grants, this.plan.quorum);
+    const decision = decideToken(grants, this.plan.rules.quorum);
     if ("token" in decision) {
       this.#raiseTo = decision.token;
       this.#confirm(({ grant }) => grant !== undefined);
@@ -376,12 +404,12 @@ export class Acquisition implements OpSink, AgendaItem, Listed, Registered<Acqui
 
   /** The lock is ours if a quorum of those that count holds it for long enough. */
   #confirm(counts: (ballot: Ballot) => boolean): boolean {
-    const { quorum, leaseMs, target } = this.plan;
+    const { leaseMs, target, rules } = this.plan;
     const sentAts: number[] = [];
     for (const ballot of this.ballots) {
       if (ballot.grant !== undefined && counts(ballot)) sentAts.push(ballot.grant.sentAt);
     }
-    const startedAt = leaseStart(sentAts, quorum);
+    const startedAt = leaseStart(sentAts, rules.quorum);
     if (startedAt === undefined) return false;
     const endsAt = leaseEnd(startedAt, leaseMs);
     if (endsAt - this.#port.now() < remainingMin(leaseMs)) {
@@ -448,16 +476,17 @@ export class Acquisition implements OpSink, AgendaItem, Listed, Registered<Acqui
 }
 
 function answerError(plan: AcquisitionPlan, at: number, vote: "late" | "full" | "tooLong"): CoterieError {
-  const details = { instance: plan.instances[at] };
+  const details = { instance: plan.rules.instances[at] };
+  const what = describe(plan.resources);
   if (vote === "full") {
-    return new CoterieError("OVERLOADED", `${plan.what}: too many wait for it already`, { details });
+    return new CoterieError("OVERLOADED", `${what}: too many wait for it already`, { details });
   }
   if (vote === "late") {
-    return new CoterieError("NO_ANSWER", `${plan.what}: the command came too late and did nothing`, {
+    return new CoterieError("NO_ANSWER", `${what}: the command came too late and did nothing`, {
       details,
     });
   }
-  return new CoterieError("CONFIG_MISMATCH", `${plan.what}: the lease is longer than the group allows`, {
+  return new CoterieError("CONFIG_MISMATCH", `${what}: the lease is longer than the group allows`, {
     details,
   });
 }

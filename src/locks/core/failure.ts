@@ -2,6 +2,7 @@
 import { CoterieError } from "../../errors.ts";
 import type { AcquisitionPlan, Ballot } from "./plan.ts";
 import type { Vote } from "./votes.ts";
+import { describe } from "../resources.ts";
 
 /** What became of each instance's vote, for people and for `redlock`'s statistics. */
 export interface InstanceVote {
@@ -29,7 +30,9 @@ export function failedToAcquire(
   waited: number,
 ): CoterieError {
   const waitedMs = Math.round(waited);
-  const { instances, quorum, what, waitMs } = plan;
+  const { waitMs, resources } = plan;
+  const { instances, quorum } = plan.rules;
+  const what = describe(resources);
   const votes = votesOf(instances, ballots);
   // Those that have not answered yet are none of the three: the round was decided without them.
   const count = (wanted: Vote): number => ballots.filter(({ vote }) => vote === wanted).length;
@@ -54,11 +57,12 @@ export function failedToAcquire(
 }
 
 function tooFew(
-  { what }: AcquisitionPlan,
+  { resources }: AcquisitionPlan,
   ballots: readonly Ballot[],
   counted: string,
   details: Readonly<Record<string, unknown>>,
 ): CoterieError {
+  const what = describe(resources);
   const errors = ballots.flatMap(({ vote, error }) =>
     vote === "unreachable" && error !== undefined ? [error] : [],
   );

@@ -5,16 +5,8 @@ import type { CoterieError } from "../../errors.ts";
 import type { Op, Target } from "./ops.ts";
 import type { Grant, Vote } from "./votes.ts";
 
-export interface AcquisitionPlan {
-  readonly target: Target;
-  /** As the caller named them. */
-  readonly resources: readonly string[];
-  /** For errors. */
-  readonly what: string;
-  readonly leaseMs: number;
-  readonly waitMs: number;
-  readonly deadlineMs: number;
-  readonly fair: boolean;
+/** What is the same for all acquisitions of a locker. */
+export interface Rules {
   readonly instances: readonly string[];
   readonly quorum: number;
   /** How long a reservation lasts. */
@@ -25,8 +17,23 @@ export interface AcquisitionPlan {
   readonly refreshMs: number;
   /** How often the first in the queue looks at a holder that announces nothing. */
   readonly pollMs: number;
+}
+
+export interface AcquisitionPlan {
+  readonly rules: Rules;
+  readonly target: Target;
+  /** As the caller named them. */
+  readonly resources: readonly string[];
+  readonly leaseMs: number;
+  readonly waitMs: number;
+  readonly deadlineMs: number;
+  readonly fair: boolean;
   /** The ticket's time, when it is not its own: several acquisitions of one caller share one. */
   readonly ticketTime: number | undefined;
+  /** By instance: true for those that are asked at once, a quorum; undefined: all are. */
+  readonly first: readonly boolean[] | undefined;
+  /** How long the others are left alone. */
+  readonly spareMs: number;
 }
 
 export interface Acquired {
@@ -40,6 +47,8 @@ export interface Acquired {
 /** What is known of one instance. */
 export interface Ballot {
   vote: Vote | undefined;
+  /** True until it is asked for the first time. */
+  isSpare: boolean;
   /** The op that is on its way; its answer alone counts. */
   asked: Op | undefined;
   /** True once the instance may have something of ours. */
@@ -63,6 +72,7 @@ export interface Ballot {
 export function newBallot(): Ballot {
   return {
     vote: undefined,
+    isSpare: true,
     asked: undefined,
     isTouched: false,
     sentAt: 0,

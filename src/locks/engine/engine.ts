@@ -11,17 +11,18 @@ import { type Field, readOptions } from "../../options.ts";
 import { Acquisition, type AcquisitionPort } from "../core/acquisition.ts";
 import { Agenda } from "../core/agenda.ts";
 import type { Kind, Op } from "../core/ops.ts";
-import type { AcquisitionPlan } from "../core/plan.ts";
+import type { AcquisitionPlan, Rules } from "../core/plan.ts";
 import { Roster } from "../core/roster.ts";
 import { SteadyClock } from "../core/steady-clock.ts";
 import { Exchange, type ExchangeSettings } from "./exchange.ts";
 import { Fence } from "./fence.ts";
+import { FirstAsked } from "./first-asked.ts";
 import { encodeArguments } from "../../redis/index.ts";
 import type { LockGroup } from "../group/index.ts";
 import { Hold, type HoldPort } from "./hold.ts";
 import { Lock } from "../lock.ts";
 import { type AcquireOptions, type AcquireShape, acquireShape } from "../options.ts";
-import { countersOf, describe, type Family, keyOf } from "../resources.ts";
+import { countersOf, type Family, keyOf } from "../resources.ts";
 import { Waiting } from "./waiting.ts";
 
 /** What is counted from the moment a locker is opened. */
@@ -46,6 +47,7 @@ export type LockerCounter = (typeof COUNTERS)[number];
 export interface LockerSettings extends Omit<ExchangeSettings, "prefix" | "clientId"> {
   readonly name: string;
   readonly splitMs: number;
+  readonly spareMs: number;
   readonly keys: "encoded" | "plain";
 }
 
@@ -82,7 +84,8 @@ export class Engine {
   readonly #waiting: Waiting;
   readonly #fence: Fence;
   readonly #shape: AcquireShape;
-  readonly #instances: readonly string[];
+  readonly #rules: Rules;
+  readonly #first: FirstAsked;
   readonly #infoHead: string;
   readonly #holds = new Roster<Hold>();
   readonly #pending = new Roster<Acquisition>();
@@ -108,7 +111,16 @@ export class Engine {
     this.#waiting = new Waiting(group.members, `${settings.name}:wake:${this.#clientId}`, send);
     this.#fence = new Fence(env.clock, settings.tokenSkewMaxMs);
     this.#shape = acquireShape(settings.leaseMsMax);
-    this.#instances = group.members.map(({ id }) => id);
+    const { quorum } = group;
+    this.#first = new FirstAsked(group.members, this.exchanges, { quorum, spareMs: settings.spareMs });
+    this.#rules = {
+      instances: group.members.map(({ id }) => id),
+      quorum,
+      reserveMs: settings.reserveMs,
+      splitMs: settings.splitMs,
+      refreshMs: settings.ticketMs / 3,
+      pollMs: POLL_MS,
+    };
     const head = JSON.stringify({ host: hostname(), pid: process.pid });
     this.#infoHead = ` ${head.slice(0, -1)},"acquiredAt":`;
     this.#acquisitionPort = this.#portOfAcquisitions(send);
@@ -220,21 +232,19 @@ export class Engine {
     const base = this.#clientId + this.#attempts.toString(16).padStart(12, "0");
     const info = settings.keys === "plain" ? "" : this.#info(traceparent);
     const deadlineMs = options.deadlineMs ?? settings.deadlineMs;
+    const counters = countersOf(resources);
+    const first = this.#first.pick(counters[0] as number, this.#pending.size, this.#env.clock.now());
     return {
-      target: { kind, base, keys: encodeArguments(keys), counters: countersOf(resources), info },
+      rules: this.#rules,
+      target: { kind, base, keys: encodeArguments(keys), counters, info },
       resources,
-      what: describe(resources),
       leaseMs,
       waitMs,
       deadlineMs: Math.max(1, Math.min(deadlineMs, Math.floor(leaseMs / 2))),
       fair,
-      instances: this.#instances,
-      quorum: this.group.quorum,
-      reserveMs: settings.reserveMs,
-      splitMs: settings.splitMs,
-      refreshMs: settings.ticketMs / 3,
-      pollMs: POLL_MS,
       ticketTime,
+      first,
+      spareMs: this.#first.delayMs,
     };
   }
 

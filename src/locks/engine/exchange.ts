@@ -38,6 +38,9 @@ const KEYS_PER_CALL_MAX = 1000;
 const CALLS_IN_FLIGHT = 2;
 /** Nor does it wait for longer than this: the instance is slow or silent, and others must not pay for it. */
 const HELD_BACK_MS_MAX = 10;
+/** Longer than any: ops that never come too late have it. */
+const DEADLINE_MS_MAX = 1e10;
+const CALLS_AVERAGED = 8;
 /** More releases than these are not owed: the rest ends with its lease. */
 const OWED_MAX = 100_000;
 
@@ -52,6 +55,7 @@ export class Exchange {
   #ops: Op[] = [];
   #isScheduled = false;
   #inFlight = 0;
+  #callMs = 0;
   #heldBack: Timer | undefined;
   #idlers: (() => void)[] = [];
   /** Releases that the instance has not confirmed; the oldest first. */
@@ -63,11 +67,16 @@ export class Exchange {
     this.#settings = settings;
     this.#clock = env.clock;
     this.#steady = steady;
-    const { prefix, clientId, reserveMs, ticketMs, tokenSkewMaxMs, bargeMaxMs, waitersMax } = settings;
+    const { prefix, clientId, reserveMs, ticketMs, bargeMaxMs, waitersMax } = settings;
     const queueing = [clientId, reserveMs, ticketMs, bargeMaxMs, waitersMax].join(" ");
-    this.#constants = encodeArguments([String(tokenSkewMaxMs * 1000), queueing]);
+    this.#constants = encodeArguments([queueing]);
     this.#ownKeys = encodeArguments([`${prefix}:boot`, `${prefix}:counters`, `${prefix}:waits`]);
     member.onChange(() => this.#payOwed());
+  }
+
+  /** What a call took lately, in milliseconds; only of those that were answered. */
+  get callMs(): number {
+    return this.#callMs;
   }
 
   get owed(): number {
@@ -147,9 +156,10 @@ export class Exchange {
     if (boot === undefined) return this.#failAll(ops, this.#refusal());
     const sentAt = this.#clock.now();
     this.#steady.look();
-    const serverTime = String(Math.floor(this.#member.serverTime(sentAt)));
-    const args: SentArgument[] = [boot, this.#settings.prefix, serverTime, this.#constants];
-    args.push(String(countShort(ops)));
+    const serverUs = Math.floor(this.#member.serverTime(sentAt));
+    const short = countShort(ops);
+    const args: SentArgument[] = [boot, this.#settings.prefix, String(serverUs), this.#constants];
+    args.push(String(short), String(earliestUs(ops, short, serverUs)));
     const keys: SentArgument[] = [this.#ownKeys];
     let [leastMs, mostMs] = [Number.POSITIVE_INFINITY, 0];
     for (const op of ops) {
@@ -199,9 +209,12 @@ export class Exchange {
     const answers = reply.split("\n");
     const first = answers[0] ?? "";
     const abstains = first.startsWith("ABSTAIN ");
-    const serverUs = Number(abstains ? first.slice(8) : first);
+    const [seconds, micros] = (abstains ? first.slice(8) : first).split(" ");
+    const serverUs = Number(seconds) * 1e6 + Number(micros);
     invariant(Number.isFinite(serverUs), "a reply begins with the server's time", { first });
-    const isTrue = this.#member.heard(serverUs, sentAt, this.#clock.now());
+    const now = this.#clock.now();
+    this.#callMs += (now - sentAt - this.#callMs) / CALLS_AVERAGED;
+    const isTrue = this.#member.heard(serverUs, sentAt, now);
     this.#steady.look();
     if (abstains) this.#member.doubt();
     if (abstains) return this.#failAll(ops, this.#refusal());
@@ -270,6 +283,13 @@ function countShort(ops: readonly Op[]): number {
     keys.add(op.keys.text);
   }
   return count;
+}
+
+/** When the first of these ops would come too late, on the server's clock. */
+function earliestUs(ops: readonly Op[], count: number, serverUs: number): number {
+  let deadlineMs = DEADLINE_MS_MAX;
+  for (let n = 0; n < count; n += 1) deadlineMs = Math.min(deadlineMs, (ops[n] as Op).deadlineMs);
+  return serverUs + deadlineMs * 1000;
 }
 
 /** Nobody waits for a release that was owed. */

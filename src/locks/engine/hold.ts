@@ -10,6 +10,8 @@ import { leaseEnd, lossAt, renewalRetry, renewalStart } from "../core/lease.ts";
 import { type Op, type OpSink, releaseOp, renewOp } from "../core/ops.ts";
 import type { Acquired, Ballot } from "../core/plan.ts";
 import type { Listed } from "../core/roster.ts";
+import type { Vote } from "../core/votes.ts";
+import { describe } from "../resources.ts";
 import { type InstanceVote, votesOf } from "../core/failure.ts";
 
 /** What a hold needs of its locker. */
@@ -79,6 +81,9 @@ export class Hold implements OpSink, AgendaItem, Listed {
   #controller: AbortController | undefined;
   #error: CoterieError | undefined;
   #round: Round | undefined;
+  /** The instances that were not asked for it, until they are told of it. */
+  #joinAt: number;
+  #join: Op | undefined;
   #waiters: Waiter[] = [];
   #release: Release | undefined;
 
@@ -93,6 +98,8 @@ export class Hold implements OpSink, AgendaItem, Listed {
     this.#leaseMs = acquisition.plan.leaseMs;
     this.#startedAt = acquired.startedAt;
     this.#endsAt = acquired.endsAt;
+    const hasSpares = acquisition.ballots.some(({ isSpare }) => isSpare);
+    this.#joinAt = hasSpares ? now + acquisition.plan.spareMs : Number.POSITIVE_INFINITY;
     this.#plan();
   }
 
@@ -126,7 +133,7 @@ export class Hold implements OpSink, AgendaItem, Listed {
   }
 
   get votes(): readonly InstanceVote[] {
-    return votesOf(this.acquisition.plan.instances, this.acquisition.ballots);
+    return votesOf(this.acquisition.plan.rules.instances, this.acquisition.ballots);
   }
 
   /** Why it is lost; made anew when it was released, so that it never looks held. */
@@ -146,7 +153,7 @@ export class Hold implements OpSink, AgendaItem, Listed {
   }
 
   #isUnderWay(leaseMs: number): boolean {
-    const { quorum } = this.acquisition.plan;
+    const { quorum } = this.acquisition.plan.rules;
     const round = this.#round;
     if (round === undefined || round.leaseMs !== leaseMs || round.confirmed >= quorum) return false;
     return round.confirmed + round.outstanding >= quorum;
@@ -170,6 +177,7 @@ export class Hold implements OpSink, AgendaItem, Listed {
   onDue(now: number): void {
     if (this.#state !== "held") return;
     if (now >= lossAt(this.#endsAt, this.#leaseMs)) this.#lose("it could not be renewed in time");
+    else if (now >= this.#joinAt) this.#joinSpares(now);
     else this.#startRound(now, this.#retriedLeaseMs());
   }
 
@@ -177,6 +185,7 @@ export class Hold implements OpSink, AgendaItem, Listed {
 
   onAnswer(at: number, op: Op, answer: string): void {
     if (op === this.#release?.op) return this.#onReleased(at, true);
+    if (op === this.#join) return this.#onJoined(at, answer === "+" ? "granted" : "refused");
     const round = this.#roundOf(at, op);
     if (round === undefined) return;
     const ballot = this.acquisition.ballots[at];
@@ -186,7 +195,7 @@ export class Hold implements OpSink, AgendaItem, Listed {
         ballot.vote = "granted";
         ballot.grant = { sentAt: round.sentAt, stored: undefined, counter: this.fencingToken };
       }
-      if (round.confirmed === this.acquisition.plan.quorum) return this.#onConfirmed(round);
+      if (round.confirmed === this.acquisition.plan.rules.quorum) return this.#onConfirmed(round);
     } else if (answer === "-") {
       round.refused += 1;
       if (ballot !== undefined) ballot.vote = "refused";
@@ -196,6 +205,7 @@ export class Hold implements OpSink, AgendaItem, Listed {
 
   onFailure(at: number, op: Op, error: CoterieError): void {
     if (op === this.#release?.op) return this.#onReleased(at, false);
+    if (op === this.#join) return this.#onJoined(at, "unreachable");
     const round = this.#roundOf(at, op);
     if (round === undefined) return;
     const ballot = this.acquisition.ballots[at];
@@ -223,7 +233,38 @@ export class Hold implements OpSink, AgendaItem, Listed {
     const lost = lossAt(this.#endsAt, this.#leaseMs);
     const spread = this.#port.spread();
     const dueAt = this.renews ? Math.min(lost, renewalStart(this.#startedAt, this.#leaseMs, spread)) : lost;
-    this.#port.agenda.set(this, dueAt);
+    this.#port.agenda.set(this, Math.min(dueAt, this.#joinAt));
+  }
+
+  /** It is kept for long enough to be worth standing on all instances: then it outlives the loss of one. */
+  #joinSpares(now: number): void {
+    const { acquisition } = this;
+    const { target } = acquisition.plan;
+    this.#joinAt = Number.POSITIVE_INFINITY;
+    this.#plan();
+    const { number } = acquisition;
+    const times = { leaseMs: this.#leaseMs, deadlineMs: this.#deadlineMs };
+    const op = renewOp(target, this, { ...times, number, mayTake: true });
+    this.#join = op;
+    acquisition.ballots.forEach((ballot, at) => {
+      if (!ballot.isSpare) return;
+      ballot.isSpare = false;
+      ballot.isTouched = true;
+      ballot.sentAt = now;
+      this.#port.send(at, op);
+    });
+  }
+
+  #onJoined(at: number, vote: Vote): void {
+    const ballot = this.acquisition.ballots[at];
+    if (this.#state !== "held" || ballot === undefined || ballot.vote !== undefined) return;
+    ballot.vote = vote;
+    if (vote !== "granted") return;
+    ballot.grant = { sentAt: ballot.sentAt, stored: undefined, counter: this.fencingToken };
+  }
+
+  get #deadlineMs(): number {
+    return Math.max(1, Math.min(this.acquisition.plan.deadlineMs, Math.floor(this.#leaseMs / 4)));
   }
 
   /** A new round takes the place of the one before; answers to that count no more. */
@@ -232,14 +273,16 @@ export class Hold implements OpSink, AgendaItem, Listed {
     const { target } = acquisition.plan;
     acquisition.number += 1;
     const { number } = acquisition;
-    const deadlineMs = Math.max(1, Math.min(acquisition.plan.deadlineMs, Math.floor(this.#leaseMs / 4)));
+    const deadlineMs = this.#deadlineMs;
     const extend = renewOp(target, this, { number, leaseMs, deadlineMs, mayTake: false });
     const join = renewOp(target, this, { number, leaseMs, deadlineMs, mayTake: true });
     const asked = acquisition.ballots.map(() => true);
     const counts = { outstanding: asked.length, confirmed: 0, refused: 0 };
+    this.#joinAt = Number.POSITIVE_INFINITY;
     this.#round = { sentAt: now, leaseMs, number, join, extend, asked, ...counts };
     acquisition.ballots.forEach((ballot, at) => {
       ballot.isTouched = true;
+      ballot.isSpare = false;
       this.#port.send(at, this.#mayJoin(ballot, now) ? join : extend);
     });
     this.#port.agenda.set(this, lossAt(this.#endsAt, this.#leaseMs));
@@ -270,7 +313,7 @@ export class Hold implements OpSink, AgendaItem, Listed {
 
   /** A round that cannot confirm any more: lost if the others have it, else tried again soon. */
   #judge(round: Round): void {
-    const { quorum, instances } = this.acquisition.plan;
+    const { quorum, instances } = this.acquisition.plan.rules;
     if (this.#state !== "held" || round.confirmed >= quorum) return;
     if (round.refused > instances.length - quorum) {
       return this.#lose(`${round.refused} of ${instances.length} instances say that it is not held`);
@@ -327,15 +370,15 @@ export class Hold implements OpSink, AgendaItem, Listed {
     release.asked[at] = false;
     release.outstanding -= 1;
     if (isConfirmed) release.confirmed += 1;
-    const { quorum } = this.acquisition.plan;
+    const { quorum } = this.acquisition.plan.rules;
     if (release.confirmed >= quorum) release.resolve(true);
     else if (release.confirmed + release.outstanding < quorum) release.resolve(false);
   }
 
   #lost(why: string): CoterieError {
     const { plan } = this.acquisition;
-    return new CoterieError("LOCK_LOST", `${plan.what} is not held any more: ${why}`, {
-      details: { fencingToken: this.fencingToken, needed: plan.quorum, votes: this.votes },
+    return new CoterieError("LOCK_LOST", `${describe(plan.resources)} is not held any more: ${why}`, {
+      details: { fencingToken: this.fencingToken, needed: plan.rules.quorum, votes: this.votes },
     });
   }
 }

@@ -4,11 +4,11 @@
 --       anything; 4.. the ops' lock keys, in order (strings; beside each, by name, its queue (zset), readers
 --       (zset) and reader numbers (hash)).
 -- ARGV: 1 boot record as the client registered it; 2 prefix; 3 when the client sent this, on this server's
---       clock, microseconds; 4 how far a token may be ahead of that clock, microseconds; 5 client id, reserveMs,
---       ticketMs, bargeMaxMs and waitersMax, in one text with spaces; 6 how many of the first ops are A, M or R
---       and have different keys; then the ops: a letter and its fields (see `ops`).
--- Returns: one text. Its first line is this server's TIME in microseconds, or "ABSTAIN" and that time when
---       the boot record is not the one given, and then nothing was done. One line for each op follows.
+--       clock, microseconds; 4 client id, reserveMs, ticketMs, bargeMaxMs and waitersMax, with spaces; 5 how many
+--       of the first ops are A, M or R and have different keys; 6 the earliest deadline of those, on this
+--       server's clock, microseconds; then the ops: a letter and its fields (see `ops`).
+-- Returns: one text. Its first line is this server's TIME, seconds and microseconds, or "ABSTAIN" and that
+--       time when the boot record is not the one given, and then nothing was done. One line for each op follows.
 -- Atomic: a lock must not change hands between the look at it and the taking of it, and an instance must
 --       not change its membership between the look at the boot record and whatever rests on it.
 --
@@ -19,29 +19,29 @@
 local call, sub, format = redis.call, string.sub, string.format
 
 local time = call('TIME')
-local now = time[1] * 1000000 + time[2]
-local found = call('MGET', KEYS[1], KEYS[3])
-if found[1] ~= ARGV[1] then return 'ABSTAIN ' .. format('%.0f', now) end
+local found = call('MGET', KEYS[1], KEYS[3], KEYS[4])
+if found[1] ~= ARGV[1] then return 'ABSTAIN ' .. time[1] .. ' ' .. time[2] end
 
+-- How far a token may be ahead of this clock: ten minutes.
+local SKEW_US = 600000000
+local now = time[1] * 1000000 + time[2]
 local prefix, mark = ARGV[2], KEYS[3]
-local sentAt, tokenMax = tonumber(ARGV[3]), now + ARGV[4]
 local leaseMsMax = tonumber(string.match(ARGV[1], '^%d+ (%d+)'))
 local at, nextKey, last = 7, 4, #ARGV
-local answers = { format('%.0f', now) }
+local answers = { time[1] .. ' ' .. time[2] }
 
 -- The usual case first, exclusive locks on one key each that nobody waits for: all of them with a few commands.
 -- What turns out not to be usual is left for later; the keys differ, so the order does not matter.
-local reads, readBy, freed = {}, {}, {}
-local counters, proposals, grants, raised = {}, {}, {}, {}
-local left = {}
-for n = 1, tonumber(ARGV[6]) do
+local usual, left = tonumber(ARGV[5]), {}
+if now > tonumber(ARGV[6]) then usual = 0 end
+local counters, proposals, grants = {}, {}, {}
+local reads, readBy = {}, {}
+for n = 1, usual do
   local op, key, start = ARGV[at], KEYS[nextKey], at
   at = at + (op == 'R' and 2 or op == 'A' and 7 or 5)
-  local isLeft = found[2] and call('EXISTS', prefix .. ':queue:' .. key) == 1
-  if op ~= 'R' and not isLeft then
-    isLeft = tonumber(ARGV[start + 2]) > leaseMsMax or now > sentAt + ARGV[start + 3] * 1000
-  end
-  if isLeft then
+  answers[n + 1] = '+'
+  if found[2] and call('EXISTS', prefix .. ':queue:' .. key) == 1 or
+    op ~= 'R' and tonumber(ARGV[start + 2]) > leaseMsMax then
     left[#left + 1] = { n, start, nextKey }
   elseif op ~= 'A' then
     reads[#reads + 1] = key
@@ -53,10 +53,10 @@ for n = 1, tonumber(ARGV[6]) do
     left[#left + 1] = { n, start, nextKey }
   end
   nextKey = nextKey + 1
-  answers[n + 1] = '+'
 end
 if #reads > 0 then
-  local values = call('MGET', unpack(reads))
+  local values = usual == 1 and { found[3] } or call('MGET', unpack(reads))
+  local freed = {}
   for n, key in ipairs(reads) do
     local start, value = readBy[n][2], values[n]
     local given, ms = ARGV[start + 1], ARGV[start + 2]
@@ -74,10 +74,10 @@ if #reads > 0 then
 end
 if #counters > 0 then
   local highs = call('HMGET', KEYS[2], unpack(counters))
-  local known = {}
+  local known, raised = {}, {}
   for n, counter in ipairs(counters) do
     local high, proposed = known[counter] or tonumber(highs[n] or 0), tonumber(proposals[n])
-    if proposed <= high or proposed > tokenMax then
+    if proposed <= high or proposed > now + SKEW_US then
       answers[grants[n] + 1] = '+' .. format('%.0f', high)
     else
       raised[#raised + 1] = counter
@@ -90,8 +90,9 @@ end
 if at > last and #left == 0 then return table.concat(answers, '\n') end
 
 -- From here on one op after the other, each with all that may be in its way.
+local sentAt = tonumber(ARGV[3])
 local client, reserveMs, ticketMs, bargeMax, waitersMax =
-  string.match(ARGV[5], '^(%x+) (%d+) (%d+) (%d+) (%d+)$')
+  string.match(ARGV[4], '^(%x+) (%d+) (%d+) (%d+) (%d+)$')
 reserveMs, ticketMs, waitersMax = tonumber(reserveMs), tonumber(ticketMs), tonumber(waitersMax)
 bargeMax = tonumber(bargeMax) * 1000
 local ours = '^' .. string.rep('%x', 36) .. ' '
@@ -364,7 +365,7 @@ local function propose(counters, proposal)
   for _, counter in ipairs(counters) do
     high = math.max(high, tonumber(call('HGET', KEYS[2], counter) or 0))
   end
-  if tonumber(proposal) <= high or tonumber(proposal) > tokenMax then return '+' .. format('%.0f', high) end
+  if tonumber(proposal) <= high or tonumber(proposal) > now + SKEW_US then return '+' .. format('%.0f', high) end
   for _, counter in ipairs(counters) do call('HSET', KEYS[2], counter, proposal) end
   return '+'
 end

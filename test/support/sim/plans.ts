@@ -32,6 +32,7 @@ export function planOf(seed: number, instances: number, kind: PlanKind = "within
     reserveMs: 20,
     ticketMs: 500,
     splitMs: 8,
+    spareMs: random.below(3) === 0 ? 0 : 2,
     bargeMaxMs: 100,
     waitersMax: 20,
     keys: "encoded",

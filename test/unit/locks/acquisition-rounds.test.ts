@@ -10,20 +10,16 @@ import type { AcquisitionPlan } from "../../../src/locks/core/plan.ts";
 import { encodeArguments } from "../../../src/redis/index.ts";
 
 const PLAN: AcquisitionPlan = {
+  rules: { instances: ["a", "b", "c"], quorum: 2, reserveMs: 50, splitMs: 10, refreshMs: 3_000, pollMs: 50 },
   target: { kind: "x", base: "0".repeat(28), keys: encodeArguments(["k"]), counters: [7], info: "" },
   resources: ["k"],
-  what: 'lock "k"',
   leaseMs: 10_000,
   waitMs: 60_000,
   deadlineMs: 1_000,
   fair: true,
-  instances: ["a", "b", "c"],
-  quorum: 2,
-  reserveMs: 50,
-  splitMs: 10,
-  refreshMs: 3_000,
-  pollMs: 50,
   ticketTime: undefined,
+  first: undefined,
+  spareMs: 2,
 };
 
 /** An acquisition whose instances are the test. */

@@ -48,8 +48,14 @@ export function requireAlike(what: unknown, expected: PlainReply, got: PlainRepl
   throw new Error(`${head} differs:\n real ${real}\n sim  ${sim}`);
 }
 
+/** Seconds and microseconds, where a script begins with them, are one instant. */
+const HEAD_TIME = /^(ABSTAIN )?(\d{10}) (\d{1,6})(?=\n|$)/;
+
 function wordsOf(text: string): string[] {
-  return text.split(/(?<=[\s!])|(?=[\s!])/);
+  const timed = text.replace(HEAD_TIME, (_, abstains = "", seconds: string, micros: string) => {
+    return `${abstains}${Number(seconds) * 1e6 + Number(micros)}`;
+  });
+  return timed.split(/(?<=[\s!])|(?=[\s!])/);
 }
 
 /** Milliseconds that are left, or microseconds since 1970. */

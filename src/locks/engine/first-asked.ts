@@ -1,0 +1,79 @@
+/**
+ * Which instances are asked first. A quorum is enough, so a lock that nobody is in the way of asks just that
+ * many; the others are spares, asked as soon as one of the first refuses, fails, or takes several times as
+ * long as calls do, and told of the lock when it is kept for longer than that. Where all processes begin for
+ * one resource is the same, so that they meet; instances that are slow or away are not among the first.
+ */
+import type { Member } from "../group/index.ts";
+import type { Exchange } from "./exchange.ts";
+
+/** A spare is asked after so many times what a call usually takes. */
+const PATIENCE = 3;
+/** An instance is slow when its calls take so many times what the others' do. */
+const SLOW_RATIO = 4;
+const SLOW_MS_MIN = 1;
+const DELAY_MS_MAX = 100;
+/** Now and then all are asked at once: else nothing would be known of the spares. */
+const ALL_EVERY = 32;
+const PENDING_MIN = 8;
+/** What calls take is looked at again after so long. */
+const LOOK_MS = 5;
+
+export interface FirstAskedSettings {
+  readonly quorum: number;
+  /** The shortest delay; 0 asks all at once. */
+  readonly spareMs: number;
+}
+
+export class FirstAsked {
+  readonly #members: readonly Member[];
+  readonly #exchanges: readonly Exchange[];
+  readonly #settings: FirstAskedSettings;
+  readonly #slow: boolean[];
+  #delayMs: number;
+  #lookAt = Number.NEGATIVE_INFINITY;
+  #count = 0;
+
+  constructor(members: readonly Member[], exchanges: readonly Exchange[], settings: FirstAskedSettings) {
+    this.#members = members;
+    this.#exchanges = exchanges;
+    this.#settings = settings;
+    this.#slow = members.map(() => false);
+    this.#delayMs = settings.spareMs;
+  }
+
+  /** How long the spares are left alone, in milliseconds; as `pick` last saw it. */
+  get delayMs(): number {
+    return this.#delayMs;
+  }
+
+  /**
+   * By place in the group: true for those that are asked first. Undefined when all are, as while few other
+   * acquires are `pending`: then the fastest quorum is worth more than what the others cost.
+   */
+  pick(counter: number, pending: number, now: number): readonly boolean[] | undefined {
+    const { quorum, spareMs } = this.#settings;
+    const size = this.#members.length;
+    this.#count += 1;
+    if (quorum === size || spareMs === 0 || pending < PENDING_MIN || this.#count % ALL_EVERY === 0) return undefined;
+    if (now >= this.#lookAt) this.#look(now);
+    const picked = this.#slow.map(() => false);
+    let missing = quorum;
+    for (let step = 0; step < size && missing > 0; step += 1) {
+      const at = (counter + step) % size;
+      if (this.#slow[at] === true || this.#members[at]?.boot === undefined) continue;
+      picked[at] = true;
+      missing -= 1;
+    }
+    return missing === 0 ? picked : undefined;
+  }
+
+  #look(now: number): void {
+    this.#lookAt = now + LOOK_MS;
+    const times = this.#exchanges.map(({ callMs }) => callMs);
+    const usual = times.toSorted((a, b) => a - b)[times.length >> 1] as number;
+    const { spareMs } = this.#settings;
+    this.#delayMs = Math.min(DELAY_MS_MAX, Math.max(spareMs, PATIENCE * usual));
+    times.forEach((ms, at) => (this.#slow[at] = ms > SLOW_RATIO * usual + SLOW_MS_MIN));
+  }
+}
