@@ -24,7 +24,10 @@ export function readOptions<S extends Shape>(where: string, received: unknown, s
   ) {
     throw new CoterieError("INVALID_OPTION", `${where}: options must be an object, got ${kindOf(received)}`);
   }
-  const given = (received ?? {}) as Readonly<Record<string, unknown>>;
+  // Starting from all defaults at once gives every result the same shape, which is what makes it cheap.
+  const values: Record<string, unknown> = { ...fallbacksOf(shape) };
+  if (received === undefined) return values as Values<S>;
+  const given = received as Readonly<Record<string, unknown>>;
   for (const name of Object.keys(given)) {
     if (!Object.hasOwn(shape, name)) {
       throw new CoterieError(
@@ -34,13 +37,10 @@ export function readOptions<S extends Shape>(where: string, received: unknown, s
       );
     }
   }
-  const values: Record<string, unknown> = {};
-  for (const [name, field] of Object.entries(shape)) {
+  for (const name in values) {
     const value = given[name];
-    if (value === undefined) {
-      values[name] = field.fallback;
-      continue;
-    }
+    if (value === undefined) continue;
+    const field = shape[name] as Field<unknown>;
     const needed = field.needed(value);
     if (needed !== undefined) {
       const got = field.isSecret === true ? kindOf(value) : quote(value);
@@ -49,6 +49,16 @@ export function readOptions<S extends Shape>(where: string, received: unknown, s
     values[name] = value;
   }
   return values as Values<S>;
+}
+
+const fallbacks = new WeakMap<Shape, Readonly<Record<string, unknown>>>();
+
+function fallbacksOf(shape: Shape): Readonly<Record<string, unknown>> {
+  const known = fallbacks.get(shape);
+  if (known !== undefined) return known;
+  const made = Object.fromEntries(Object.entries(shape).map(([name, { fallback }]) => [name, fallback]));
+  fallbacks.set(shape, made);
+  return made;
 }
 
 /** A signal that may be left out. */

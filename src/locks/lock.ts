@@ -17,18 +17,20 @@ export interface RenewOptions {
 }
 
 export class Lock {
-  /** As they were given. */
-  readonly resources: readonly string[];
   /** Which permit of a semaphore it is, from 0; undefined for anything else. */
   readonly permit: number | undefined;
   readonly #hold: Hold;
   readonly #leaseMsMax: number;
 
-  constructor(hold: Hold, resources: readonly string[], leaseMsMax: number, permit?: number) {
+  constructor(hold: Hold, leaseMsMax: number, permit?: number) {
     this.#hold = hold;
-    this.resources = resources;
     this.#leaseMsMax = leaseMsMax;
     this.permit = permit;
+  }
+
+  /** As they were given. */
+  get resources(): readonly string[] {
+    return this.#hold.resources;
   }
 
   /** Grows with every acquire of the resource: whatever is written to refuses a lower one. */

@@ -54,8 +54,12 @@ export class Locker {
    * The lock, once a quorum has granted it: LOCKED when others hold it for longer than `waitMs`, NO_QUORUM
    * when too few instances answer, ABSTAINING when too few may vote yet.
    */
-  async acquire(resource: string | readonly string[], options?: AcquireOptions): Promise<Lock> {
-    return this.#engine.acquire(this.#request("acquire", resource), options);
+  acquire(resource: string | readonly string[], options?: AcquireOptions): Promise<Lock> {
+    try {
+      return this.#engine.acquire(this.#request("acquire", resource), options);
+    } catch (error) {
+      return Promise.reject(error);
+    }
   }
 
   /** The lock, or undefined at once when another holder has it. Does not wait for others. */

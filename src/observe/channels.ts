@@ -3,7 +3,7 @@
  * listed in `Messages`; nobody pays for a channel without a subscriber. Messages never carry values of
  * keys, passwords or secrets.
  */
-import { channel } from "node:diagnostics_channel";
+import { type Channel, channel } from "node:diagnostics_channel";
 
 /** Channel name to the message published on it. */
 export interface Messages {
@@ -73,8 +73,24 @@ interface LockMessage {
 
 export type ChannelName = keyof Messages;
 
+const channels = new Map<ChannelName, Channel>();
+
+function channelOf(name: ChannelName): Channel {
+  let found = channels.get(name);
+  if (found === undefined) {
+    found = channel(name);
+    channels.set(name, found);
+  }
+  return found;
+}
+
+/** True when somebody listens: where a message for nobody would cost too much to make. */
+export function isObserved(name: ChannelName): boolean {
+  return channelOf(name).hasSubscribers;
+}
+
 /** Publishes to the channel's subscribers, if any; a subscriber that throws cannot stop the caller. */
 export function publish<Name extends ChannelName>(name: Name, message: Messages[Name]): void {
-  const target = channel(name);
+  const target = channelOf(name);
   if (target.hasSubscribers) target.publish(message);
 }

@@ -1,4 +1,4 @@
 /** The room for what observers see: channels, counters, histograms. */
-export { type ChannelName, type Messages, publish } from "./channels.ts";
+export { type ChannelName, isObserved, type Messages, publish } from "./channels.ts";
 export { Counters } from "./counters.ts";
 export { Histogram, type HistogramSnapshot } from "./histogram.ts";

@@ -41,6 +41,9 @@ import { Subscriber } from "./subscriber.ts";
 import { type CommandOwner, countArguments, isReplyError, WireCommand } from "./wire.ts";
 
 const PING = commandSpec("ping");
+/** By SHA and by source. */
+const EVALS = [commandSpec("evalsha"), commandSpec("eval")] as const;
+const EVALS_READ_ONLY = [commandSpec("evalsha_ro"), commandSpec("eval_ro")] as const;
 const CLOSE_SHAPE = { graceMs: numberField(1000, { min: 0, max: WAIT_MS_MAX }) };
 /** A PING unanswered and nothing heard for as long as this many checks: the connection itself is suspect. */
 const SILENT_CHECKS_MAX = 4;
@@ -167,23 +170,17 @@ export class Instance implements CommandOwner {
     options: CallOptions = NO_OPTIONS,
   ): Promise<Reply> {
     checkKeyCount(script, keys.length);
-    const deadlineMs = options.deadlineMs ?? this.#settings.deadlineMs;
     const startedAt = this.#env.clock.now();
-    const suffix = script.readOnly ? "_ro" : "";
     const rest = [countArguments(keys), ...keys, ...args];
+    const [bySha, bySource] = script.readOnly ? EVALS_READ_ONLY : EVALS;
     try {
-      return await this.send(commandSpec(`evalsha${suffix}`), [script.sha, ...rest], {
-        ...options,
-        deadlineMs,
-      });
+      return await this.send(bySha, [script.sha, ...rest], options);
     } catch (error) {
       if (!isUnknownScript(error)) throw error;
       this.#counters.add("scriptsSent");
-      const leftMs = Math.max(1, deadlineMs - (this.#env.clock.now() - startedAt));
-      return this.send(commandSpec(`eval${suffix}`), [script.source, ...rest], {
-        ...options,
-        deadlineMs: leftMs,
-      });
+      const allowedMs = options.deadlineMs ?? this.#settings.deadlineMs;
+      const deadlineMs = Math.max(1, allowedMs - (this.#env.clock.now() - startedAt));
+      return this.send(bySource, [script.source, ...rest], { ...options, deadlineMs });
     }
   }
 

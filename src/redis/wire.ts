@@ -128,7 +128,7 @@ export function encodeAscii(value: string): string {
   return `$${value.length}\r\n${value}\r\n`;
 }
 
-export function encodeOne(value: string): string {
+function encodeOne(value: string): string {
   return `$${Buffer.byteLength(value)}\r\n${value}\r\n`;
 }
 

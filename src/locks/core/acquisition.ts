@@ -15,10 +15,10 @@ import type { AgendaItem } from "./agenda.ts";
 import { failedToAcquire } from "./failure.ts";
 import { leaseEnd, remainingMin } from "./lease.ts";
 import { acquireOp, giveBackOp, type Op, type OpSink, raiseOp, readAcquireAnswer, releaseOp } from "./ops.ts";
-import { type Acquired, type AcquisitionPlan, type Ballot, newBallot } from "./plan.ts";
+import { Acquired, type AcquisitionPlan, Ballot } from "./plan.ts";
 import type { Listed, Registered } from "./roster.ts";
 import { describe } from "../resources.ts";
-import { decideToken, type Grant, leaseStart, type Vote } from "./votes.ts";
+import { decideToken, Grant, leaseStart, type Vote } from "./votes.ts";
 
 /** What an acquisition needs of the outside. */
 export interface AcquisitionPort {
@@ -48,6 +48,21 @@ const RETRY_MS = 250;
 const SPLIT_MS_MAX = 1000;
 /** Tickets are filed again on the same instants for all that wait, so that they leave together. */
 const LOOK_STEP_MS = 20;
+
+/** Written and read within one call: made anew each time it would be much of what an acquire throws away. */
+const GRANTS: Grant[] = [];
+
+/** The grants of these ballots, or of those alone that raised their counters; until the next call. */
+function grantsOf(ballots: readonly Ballot[], raisedOnly: boolean): readonly Grant[] {
+  let count = 0;
+  for (const { grant, raised } of ballots) {
+    if (grant === undefined || (raisedOnly && !raised)) continue;
+    GRANTS[count] = grant;
+    count += 1;
+  }
+  if (GRANTS.length > count) GRANTS.length = count;
+  return GRANTS;
+}
 
 export class Acquisition implements OpSink, AgendaItem, Listed, Registered<Acquisition> {
   readonly plan: AcquisitionPlan;
@@ -83,7 +98,7 @@ export class Acquisition implements OpSink, AgendaItem, Listed, Registered<Acqui
     this.#port = port;
     this.#ticketTime = plan.ticketTime ?? 0;
     this.#splitMs = plan.rules.splitMs;
-    this.ballots = plan.rules.instances.map(newBallot);
+    this.ballots = plan.rules.instances.map(() => new Ballot());
   }
 
   get base(): string {
@@ -256,7 +271,7 @@ export class Acquisition implements OpSink, AgendaItem, Listed, Registered<Acqui
       const counter = answer.stored ? ballot.proposal : answer.counter;
       this.#port.learn(target.counters, counter);
       ballot.vote = "granted";
-      ballot.grant = { sentAt: ballot.sentAt, stored: answer.stored ? counter : undefined, counter };
+      ballot.grant = new Grant(ballot.sentAt, answer.stored ? counter : undefined, counter);
       ballot.raised = false;
       // What is kept while waiting is renewed in time.
       ballot.lookAt = ballot.sentAt + this.plan.leaseMs / 3;
@@ -322,7 +337,7 @@ export class Acquisition implements OpSink, AgendaItem, Listed, Registered<Acqui
     if (this.isOver) return;
     const { quorum } = this.plan.rules;
     if (this.#phase === "raising") {
-      if (this.#confirm((ballot) => ballot.raised)) return;
+      if (this.#confirm(true)) return;
       const possible = this.ballots.filter(({ raised, asked }) => raised || asked !== undefined).length;
       if (possible >= quorum) return;
       this.#phase = "asking";
@@ -379,12 +394,10 @@ export class Acquisition implements OpSink, AgendaItem, Listed, Registered<Acqui
   }
 
   #drawToken(): void {
-    const grants: Grant[] = [];
-    for (const { grant } of this.ballots) if (grant !== undefined) grants.push(grant);
-    const decision = decideToken(grants, this.plan.rules.quorum);
+    const decision = decideToken(grantsOf(this.ballots, false), this.plan.rules.quorum);
     if ("token" in decision) {
       this.#raiseTo = decision.token;
-      this.#confirm(({ grant }) => grant !== undefined);
+      this.#confirm(false);
       return;
     }
     this.#phase = "raising";
@@ -402,14 +415,10 @@ export class Acquisition implements OpSink, AgendaItem, Listed, Registered<Acqui
     this.#port.send(at, op);
   }
 
-  /** The lock is ours if a quorum of those that count holds it for long enough. */
-  #confirm(counts: (ballot: Ballot) => boolean): boolean {
+  /** The lock is ours if a quorum holds it for long enough, of those alone that raised their counters if so. */
+  #confirm(raisedOnly: boolean): boolean {
     const { leaseMs, target, rules } = this.plan;
-    const sentAts: number[] = [];
-    for (const ballot of this.ballots) {
-      if (ballot.grant !== undefined && counts(ballot)) sentAts.push(ballot.grant.sentAt);
-    }
-    const startedAt = leaseStart(sentAts, rules.quorum);
+    const startedAt = leaseStart(grantsOf(this.ballots, raisedOnly), rules.quorum);
     if (startedAt === undefined) return false;
     const endsAt = leaseEnd(startedAt, leaseMs);
     if (endsAt - this.#port.now() < remainingMin(leaseMs)) {
@@ -419,7 +428,7 @@ export class Acquisition implements OpSink, AgendaItem, Listed, Registered<Acqui
     this.#port.learn(target.counters, this.#raiseTo);
     this.#phase = "acquired";
     this.#roundOp = undefined;
-    this.acquired = { fencingToken: this.#raiseTo, endsAt, startedAt };
+    this.acquired = new Acquired(this.#raiseTo, endsAt, startedAt);
     this.#port.schedule(this, undefined);
     this.#port.onOutcome(this);
     return true;

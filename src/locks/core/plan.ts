@@ -19,7 +19,8 @@ export interface Rules {
   readonly pollMs: number;
 }
 
-export interface AcquisitionPlan {
+/** What one acquisition is told. */
+export class AcquisitionPlan {
   readonly rules: Rules;
   readonly target: Target;
   /** As the caller named them. */
@@ -34,56 +35,56 @@ export interface AcquisitionPlan {
   readonly first: readonly boolean[] | undefined;
   /** How long the others are left alone. */
   readonly spareMs: number;
+
+  constructor(plan: AcquisitionPlan) {
+    this.rules = plan.rules;
+    this.target = plan.target;
+    this.resources = plan.resources;
+    this.leaseMs = plan.leaseMs;
+    this.waitMs = plan.waitMs;
+    this.deadlineMs = plan.deadlineMs;
+    this.fair = plan.fair;
+    this.ticketTime = plan.ticketTime;
+    this.first = plan.first;
+    this.spareMs = plan.spareMs;
+  }
 }
 
-export interface Acquired {
+export class Acquired {
   readonly fencingToken: number;
   /** When the lease is over, on the steady clock. */
   readonly endsAt: number;
   /** From when it counts. */
   readonly startedAt: number;
+
+  constructor(fencingToken: number, endsAt: number, startedAt: number) {
+    this.fencingToken = fencingToken;
+    this.endsAt = endsAt;
+    this.startedAt = startedAt;
+  }
 }
 
 /** What is known of one instance. */
-export interface Ballot {
+export class Ballot {
   vote: Vote | undefined;
   /** True until it is asked for the first time. */
-  isSpare: boolean;
+  isSpare = true;
   /** The op that is on its way; its answer alone counts. */
   asked: Op | undefined;
   /** True once the instance may have something of ours. */
-  isTouched: boolean;
-  sentAt: number;
+  isTouched = false;
+  sentAt = 0;
   /** The token that it was asked to store: an answer may come when a later round proposes another. */
-  proposal: number;
+  proposal = 0;
   grant: Grant | undefined;
   /** A grant that is being given back unless we are first: it does not count until that is known. */
   kept: Grant | undefined;
-  raised: boolean;
+  raised = false;
   /** A message came while an op was on its way: what that op finds may be older. */
-  wasWoken: boolean;
+  wasWoken = false;
   /** When to look without having been told. */
-  lookAt: number;
-  waitMs: number;
-  isFull: boolean;
+  lookAt: number = Number.POSITIVE_INFINITY;
+  waitMs = 0;
+  isFull = false;
   error: CoterieError | undefined;
-}
-
-export function newBallot(): Ballot {
-  return {
-    vote: undefined,
-    isSpare: true,
-    asked: undefined,
-    isTouched: false,
-    sentAt: 0,
-    proposal: 0,
-    grant: undefined,
-    kept: undefined,
-    raised: false,
-    wasWoken: false,
-    lookAt: Number.POSITIVE_INFINITY,
-    waitMs: 0,
-    isFull: false,
-    error: undefined,
-  };
 }

@@ -12,27 +12,33 @@ export function majority(count: number): number {
 }
 
 /** One instance's grant. */
-export interface Grant {
+export class Grant {
   /** When the command was sent that was granted. */
   readonly sentAt: number;
   /** The proposal, when the instance stored it; else undefined. */
   readonly stored: number | undefined;
   /** The highest token that the instance knows of for this resource. */
   readonly counter: number;
+
+  constructor(sentAt: number, stored: number | undefined, counter: number) {
+    this.sentAt = sentAt;
+    this.stored = stored;
+    this.counter = counter;
+  }
 }
 
 /**
  * From when the lease of a quorum counts: any `quorum` grants will do, so the latest ones are taken, and
  * among them the one that was asked for first. Undefined without a quorum.
  */
-export function leaseStart(sentAts: readonly number[], quorum: number): number | undefined {
+export function leaseStart(grants: readonly Grant[], quorum: number): number | undefined {
   // The largest value that a quorum reaches. Few values, nearly always one and the same: no need to sort.
   let start: number | undefined;
-  for (const candidate of sentAts) {
-    if (start !== undefined && candidate <= start) continue;
+  for (const { sentAt } of grants) {
+    if (start !== undefined && sentAt <= start) continue;
     let reached = 0;
-    for (const sentAt of sentAts) if (sentAt >= candidate) reached += 1;
-    if (reached >= quorum) start = candidate;
+    for (const other of grants) if (other.sentAt >= sentAt) reached += 1;
+    if (reached >= quorum) start = sentAt;
   }
   return start;
 }

@@ -6,12 +6,12 @@ import { hostname } from "node:os";
 
 import type { Env } from "../../env/index.ts";
 import { abortError, CoterieError, quote, throwIfAborted } from "../../errors.ts";
-import { Counters, Histogram, publish } from "../../observe/index.ts";
+import { Counters, Histogram, isObserved, publish } from "../../observe/index.ts";
 import { type Field, readOptions } from "../../options.ts";
 import { Acquisition, type AcquisitionPort } from "../core/acquisition.ts";
 import { Agenda } from "../core/agenda.ts";
-import type { Kind, Op } from "../core/ops.ts";
-import type { AcquisitionPlan, Rules } from "../core/plan.ts";
+import { type Kind, type Op, Target } from "../core/ops.ts";
+import { type Acquired, AcquisitionPlan, type Rules } from "../core/plan.ts";
 import { Roster } from "../core/roster.ts";
 import { SteadyClock } from "../core/steady-clock.ts";
 import { Exchange, type ExchangeSettings } from "./exchange.ts";
@@ -48,6 +48,7 @@ export interface LockerSettings extends Omit<ExchangeSettings, "prefix" | "clien
   readonly name: string;
   readonly splitMs: number;
   readonly spareMs: number;
+  readonly spareFrom: number;
   readonly keys: "encoded" | "plain";
 }
 
@@ -87,6 +88,8 @@ export class Engine {
   readonly #rules: Rules;
   readonly #first: FirstAsked;
   readonly #infoHead: string;
+  #infoAt = Number.NaN;
+  #infoText = "";
   readonly #holds = new Roster<Hold>();
   readonly #pending = new Roster<Acquisition>();
   readonly #acquisitionPort: AcquisitionPort;
@@ -112,7 +115,7 @@ export class Engine {
     this.#fence = new Fence(env.clock, settings.tokenSkewMaxMs);
     this.#shape = acquireShape(settings.leaseMsMax);
     const { quorum } = group;
-    this.#first = new FirstAsked(group.members, this.exchanges, { quorum, spareMs: settings.spareMs });
+    this.#first = new FirstAsked(group.members, this.exchanges, { ...settings, quorum });
     this.#rules = {
       instances: group.members.map(({ id }) => id),
       quorum,
@@ -164,33 +167,8 @@ export class Engine {
     if (!this.#isOpen) throw new CoterieError("CLOSED", `locker "${this.settings.name}" is closed`);
   }
 
-  async acquire(request: Request, received: AcquireOptions | undefined): Promise<Lock> {
-    const options = readOptions(request.where, received, this.#shape);
-    const { signal } = options;
-    throwIfAborted(signal, request.where);
-    this.requireOpen();
-    const plan = this.#plan(request, options);
-    const { resources } = request;
-    const startedAt = this.#env.clock.now();
-    this.counters.add("asked");
-    publish("coterie:lock:asked", { resources, leaseMs: plan.leaseMs, waitMs: plan.waitMs });
-    const acquisition = new Acquisition(plan, this.#acquisitionPort);
-    await this.#run(acquisition, signal, request.where);
-    const { acquired, error } = acquisition;
-    if (acquired === undefined) throw this.#failed(resources, error as CoterieError);
-    const now = this.#env.clock.now();
-    const hold = new Hold(acquisition, acquired, { renews: options.renew, resources, now }, this.#holdPort);
-    this.#holds.add(hold);
-    this.counters.add("acquired");
-    this.acquireMs.record(now - startedAt);
-    if (!this.#isOpen) {
-      // Closed between its answer and now: whoever closed did not find it among what is held.
-      await hold.release();
-      this.requireOpen();
-    }
-    const { fencingToken } = acquired;
-    publish("coterie:lock:acquired", { resources, fencingToken, tookMs: now - startedAt });
-    return new Lock(hold, resources, this.settings.leaseMsMax, request.permit);
+  acquire(request: Request, options: AcquireOptions | undefined): Promise<Lock> {
+    return new Promise((resolve, reject) => this.#start(request, options, resolve, reject));
   }
 
   /** Undefined when another holder has it; all else as `acquire`. */
@@ -228,15 +206,14 @@ export class Engine {
     const { leaseMs, waitMs, fair, traceparent } = options;
     const { settings } = this;
     const { resources, keys, kind, ticketTime } = request;
-    this.#attempts = (this.#attempts + 1) % 2 ** 48;
-    const base = this.#clientId + this.#attempts.toString(16).padStart(12, "0");
+    const base = this.#nextBase();
     const info = settings.keys === "plain" ? "" : this.#info(traceparent);
     const deadlineMs = options.deadlineMs ?? settings.deadlineMs;
     const counters = countersOf(resources);
     const first = this.#first.pick(counters[0] as number, this.#pending.size, this.#env.clock.now());
-    return {
+    return new AcquisitionPlan({
       rules: this.#rules,
-      target: { kind, base, keys: encodeArguments(keys), counters, info },
+      target: new Target(kind, base, encodeArguments(keys), counters, info),
       resources,
       leaseMs,
       waitMs,
@@ -245,27 +222,72 @@ export class Engine {
       ticketTime,
       first,
       spareMs: this.#first.delayMs,
-    };
+    });
+  }
+
+  /** A holder token that nobody had before: the client's id and 12 hex digits, counted. */
+  #nextBase(): string {
+    this.#attempts = (this.#attempts + 1) % 2 ** 48;
+    const low = this.#attempts % 2 ** 24;
+    // One digit more than are wanted, so that there are always as many; small numbers, which are quick.
+    const high = (2 ** 24 + (this.#attempts - low) / 2 ** 24).toString(16).slice(1);
+    return this.#clientId + high + (2 ** 24 + low).toString(16).slice(1);
   }
 
   /** Who holds it, for people: it stands in the lock's value. */
   #info(traceparent: string | undefined): string {
-    const head = this.#infoHead + String(this.#env.clock.wallNow());
-    return traceparent === undefined ? `${head}}` : `${head},"traceparent":${JSON.stringify(traceparent)}}`;
+    const now = this.#env.clock.wallNow();
+    if (traceparent !== undefined) {
+      return `${this.#infoHead}${now},"traceparent":${JSON.stringify(traceparent)}}`;
+    }
+    // One text for all of a millisecond: it is put into RESP once as well.
+    if (now !== this.#infoAt) this.#infoText = `${this.#infoHead}${now}}`;
+    this.#infoAt = now;
+    return this.#infoText;
   }
 
-  /** Until it has acquired or failed. */
-  async #run(acquisition: Acquisition, signal: AbortSignal | undefined, where: string): Promise<void> {
-    const { waitMs } = acquisition.plan;
+  /** What it throws, the promise that it is called in rejects with. */
+  #start(
+    request: Request,
+    received: AcquireOptions | undefined,
+    resolve: (lock: Lock) => void,
+    reject: (error: CoterieError) => void,
+  ): void {
+    const { where, resources } = request;
+    const options = readOptions(where, received, this.#shape);
+    const { signal, renew } = options;
+    throwIfAborted(signal, where);
+    this.requireOpen();
+    const plan = this.#plan(request, options);
+    const { waitMs, leaseMs } = plan;
+    this.counters.add("asked");
+    if (isObserved("coterie:lock:asked")) publish("coterie:lock:asked", { resources, leaseMs, waitMs });
+    const acquisition = new Acquisition(plan, this.#acquisitionPort);
     if (waitMs > 0) this.#waiting.add(acquisition);
-    const onAbort = (): void => acquisition.abort(abortError(signal as AbortSignal, where));
-    signal?.addEventListener("abort", onAbort, { once: true });
-    await new Promise<void>((resolve) => {
-      acquisition.whenOver = resolve;
-      this.#pending.add(acquisition);
-      acquisition.start();
-    });
-    signal?.removeEventListener("abort", onAbort);
+    const onAbort =
+      signal === undefined ? undefined : () => acquisition.abort(abortError(signal, where));
+    if (onAbort !== undefined) signal?.addEventListener("abort", onAbort, { once: true });
+    acquisition.whenOver = () => {
+      if (onAbort !== undefined) signal?.removeEventListener("abort", onAbort);
+      const { acquired, error } = acquisition;
+      if (acquired === undefined) reject(this.#failed(resources, error as CoterieError));
+      else resolve(this.#hold(acquisition, acquired, renew, request.permit));
+    };
+    this.#pending.add(acquisition);
+    acquisition.start();
+  }
+
+  #hold(acquisition: Acquisition, acquired: Acquired, renew: boolean, permit: number | undefined): Lock {
+    const { resources } = acquisition.plan;
+    const hold = new Hold(acquisition, acquired, renew, this.#env.clock.now(), this.#holdPort);
+    const tookMs = acquisition.waitedMs;
+    this.#holds.add(hold);
+    this.counters.add("acquired");
+    this.acquireMs.record(tookMs);
+    if (isObserved("coterie:lock:acquired")) {
+      publish("coterie:lock:acquired", { resources, fencingToken: acquired.fencingToken, tookMs });
+    }
+    return new Lock(hold, this.settings.leaseMsMax, permit);
   }
 
   #failed(resources: readonly string[], error: CoterieError): CoterieError {
@@ -321,14 +343,18 @@ export class Engine {
         this.counters.add(how);
         this.holdMs.record(heldMs);
         const { resources, fencingToken } = hold;
-        if (how === "released") publish("coterie:lock:released", { resources, fencingToken, heldMs });
-        else {
+        if (how === "released") {
+          if (isObserved("coterie:lock:released")) {
+            publish("coterie:lock:released", { resources, fencingToken, heldMs });
+          }
+        } else {
           const why = hold.lossError().message;
           publish("coterie:lock:lost", { resources, fencingToken, heldMs, why });
         }
       },
       onRenewed: ({ resources, fencingToken, leaseMs }) => {
         this.counters.add("renewed");
+        if (!isObserved("coterie:lock:renewed")) return;
         publish("coterie:lock:renewed", { resources, fencingToken, leaseMs });
       },
     };

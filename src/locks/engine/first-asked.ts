@@ -15,7 +15,6 @@ const SLOW_MS_MIN = 1;
 const DELAY_MS_MAX = 100;
 /** Now and then all are asked at once: else nothing would be known of the spares. */
 const ALL_EVERY = 32;
-const PENDING_MIN = 8;
 /** What calls take is looked at again after so long. */
 const LOOK_MS = 5;
 
@@ -23,6 +22,8 @@ export interface FirstAskedSettings {
   readonly quorum: number;
   /** The shortest delay; 0 asks all at once. */
   readonly spareMs: number;
+  /** So many other acquires must be on their way. */
+  readonly spareFrom: number;
 }
 
 export class FirstAsked {
@@ -52,10 +53,10 @@ export class FirstAsked {
    * acquires are `pending`: then the fastest quorum is worth more than what the others cost.
    */
   pick(counter: number, pending: number, now: number): readonly boolean[] | undefined {
-    const { quorum, spareMs } = this.#settings;
+    const { quorum, spareMs, spareFrom } = this.#settings;
     const size = this.#members.length;
     this.#count += 1;
-    if (quorum === size || spareMs === 0 || pending < PENDING_MIN || this.#count % ALL_EVERY === 0) return undefined;
+    if (quorum === size || spareMs === 0 || pending < spareFrom || this.#count % ALL_EVERY === 0) return undefined;
     if (now >= this.#lookAt) this.#look(now);
     const picked = this.#slow.map(() => false);
     let missing = quorum;

@@ -10,7 +10,7 @@ import { leaseEnd, lossAt, renewalRetry, renewalStart } from "../core/lease.ts";
 import { type Op, type OpSink, releaseOp, renewOp } from "../core/ops.ts";
 import type { Acquired, Ballot } from "../core/plan.ts";
 import type { Listed } from "../core/roster.ts";
-import type { Vote } from "../core/votes.ts";
+import { Grant, type Vote } from "../core/votes.ts";
 import { describe } from "../resources.ts";
 import { type InstanceVote, votesOf } from "../core/failure.ts";
 
@@ -45,29 +45,26 @@ interface Waiter {
   readonly reject: (error: CoterieError) => void;
 }
 
-interface Release {
+/** What has not been told that it is released, and who waits for that. */
+class Release {
   readonly op: Op;
-  /** By instance: true while its answer is awaited. */
-  readonly asked: boolean[];
-  outstanding: number;
-  confirmed: number;
   readonly promise: Promise<boolean>;
-  readonly resolve: (isConfirmed: boolean) => void;
-}
+  outstanding = 0;
+  confirmed = 0;
+  resolve!: (isConfirmed: boolean) => void;
 
-/** What the holder asked for beside the lock. */
-export interface Held {
-  readonly renews: boolean;
-  readonly resources: readonly string[];
-  /** On the monotonic clock. */
-  readonly now: number;
+  constructor(op: Op) {
+    this.op = op;
+    this.promise = new Promise((resolve) => {
+      this.resolve = resolve;
+    });
+  }
 }
 
 export class Hold implements OpSink, AgendaItem, Listed {
   readonly acquisition: Acquisition;
   readonly fencingToken: number;
   readonly renews: boolean;
-  readonly resources: readonly string[];
   readonly heldSince: number;
   rosterAt = -1;
   heapAt = -1;
@@ -84,12 +81,11 @@ export class Hold implements OpSink, AgendaItem, Listed {
   /** The instances that were not asked for it, until they are told of it. */
   #joinAt: number;
   #join: Op | undefined;
-  #waiters: Waiter[] = [];
+  #waiters: Waiter[] | undefined;
   #release: Release | undefined;
 
-  constructor(acquisition: Acquisition, acquired: Acquired, held: Held, port: HoldPort) {
-    const { renews, resources, now } = held;
-    this.resources = resources;
+  /** `now` is on the monotonic clock. */
+  constructor(acquisition: Acquisition, acquired: Acquired, renews: boolean, now: number, port: HoldPort) {
     this.heldSince = now;
     this.acquisition = acquisition;
     this.fencingToken = acquired.fencingToken;
@@ -98,9 +94,14 @@ export class Hold implements OpSink, AgendaItem, Listed {
     this.#leaseMs = acquisition.plan.leaseMs;
     this.#startedAt = acquired.startedAt;
     this.#endsAt = acquired.endsAt;
-    const hasSpares = acquisition.ballots.some(({ isSpare }) => isSpare);
-    this.#joinAt = hasSpares ? now + acquisition.plan.spareMs : Number.POSITIVE_INFINITY;
+    const { first, spareMs } = acquisition.plan;
+    const joins = first !== undefined && acquisition.ballots.some(({ isSpare }) => isSpare);
+    this.#joinAt = joins ? port.look() + spareMs : Number.POSITIVE_INFINITY;
     this.#plan();
+  }
+
+  get resources(): readonly string[] {
+    return this.acquisition.plan.resources;
   }
 
   get leaseMs(): number {
@@ -146,7 +147,7 @@ export class Hold implements OpSink, AgendaItem, Listed {
     this.#checkEnd(now);
     if (this.#state !== "held") return Promise.reject(this.lossError());
     return new Promise((resolve, reject) => {
-      this.#waiters.push({ resolve, reject });
+      (this.#waiters ??= []).push({ resolve, reject });
       // One that is on its way may do: else callers in quick succession would each undo the one before.
       if (!this.#isUnderWay(leaseMs)) this.#startRound(now, leaseMs);
     });
@@ -193,7 +194,7 @@ export class Hold implements OpSink, AgendaItem, Listed {
       round.confirmed += 1;
       if (ballot !== undefined) {
         ballot.vote = "granted";
-        ballot.grant = { sentAt: round.sentAt, stored: undefined, counter: this.fencingToken };
+        ballot.grant = new Grant(round.sentAt, undefined, this.fencingToken);
       }
       if (round.confirmed === this.acquisition.plan.rules.quorum) return this.#onConfirmed(round);
     } else if (answer === "-") {
@@ -260,7 +261,7 @@ export class Hold implements OpSink, AgendaItem, Listed {
     if (this.#state !== "held" || ballot === undefined || ballot.vote !== undefined) return;
     ballot.vote = vote;
     if (vote !== "granted") return;
-    ballot.grant = { sentAt: ballot.sentAt, stored: undefined, counter: this.fencingToken };
+    ballot.grant = new Grant(ballot.sentAt, undefined, this.fencingToken);
   }
 
   get #deadlineMs(): number {
@@ -308,7 +309,7 @@ export class Hold implements OpSink, AgendaItem, Listed {
     if (this.#state !== "held") return;
     this.#plan();
     this.#port.onRenewed(this);
-    for (const { resolve } of this.#waiters.splice(0)) resolve();
+    for (const { resolve } of this.#waiters?.splice(0) ?? []) resolve();
   }
 
   /** A round that cannot confirm any more: lost if the others have it, else tried again soon. */
@@ -325,7 +326,7 @@ export class Hold implements OpSink, AgendaItem, Listed {
 
   /** A renewal that was asked for and not confirmed yet goes on as it was asked for. */
   #retriedLeaseMs(): number {
-    return (this.#waiters.length > 0 ? this.#round?.leaseMs : undefined) ?? this.#leaseMs;
+    return ((this.#waiters?.length ?? 0) > 0 ? this.#round?.leaseMs : undefined) ?? this.#leaseMs;
   }
 
   #checkEnd(now: number): void {
@@ -343,31 +344,33 @@ export class Hold implements OpSink, AgendaItem, Listed {
     this.#round = undefined;
     this.#port.agenda.remove(this);
     this.acquisition.end();
-    for (const { reject } of this.#waiters.splice(0)) reject(this.lossError());
+    for (const { reject } of this.#waiters?.splice(0) ?? []) reject(this.lossError());
     if (state === "lost") this.#controller?.abort(error);
     this.#port.onOver(this, state);
   }
 
-  /** Takes it back wherever it may stand. */
+  /** Takes it back wherever it may stand. Nothing else is awaited of an instance from then on. */
   #giveUp(): Release {
     const { acquisition } = this;
-    const op = releaseOp(acquisition.plan.target, this, acquisition.number);
-    const asked = acquisition.ballots.map((ballot) => ballot.isTouched || ballot.asked !== undefined);
-    let outstanding = 0;
-    asked.forEach((isAsked, at) => {
-      if (!isAsked) return;
-      outstanding += 1;
-      this.#port.send(at, op);
-    });
-    const { promise, resolve } = deferred();
-    this.#release = { op, asked, outstanding, confirmed: asked.length - outstanding, promise, resolve };
-    return this.#release;
+    const { ballots } = acquisition;
+    const release = new Release(releaseOp(acquisition.plan.target, this, acquisition.number));
+    for (let at = 0; at < ballots.length; at += 1) {
+      const ballot = ballots[at] as Ballot;
+      if (!ballot.isTouched && ballot.asked === undefined) continue;
+      release.outstanding += 1;
+      ballot.asked = release.op;
+      this.#port.send(at, release.op);
+    }
+    release.confirmed = ballots.length - release.outstanding;
+    this.#release = release;
+    return release;
   }
 
   #onReleased(at: number, isConfirmed: boolean): void {
-    const release = this.#release;
-    if (release?.asked[at] !== true) return;
-    release.asked[at] = false;
+    const release = this.#release as Release;
+    const ballot = this.acquisition.ballots[at];
+    if (ballot?.asked !== release.op) return;
+    ballot.asked = undefined;
     release.outstanding -= 1;
     if (isConfirmed) release.confirmed += 1;
     const { quorum } = this.acquisition.plan.rules;
@@ -381,12 +384,4 @@ export class Hold implements OpSink, AgendaItem, Listed {
       details: { fencingToken: this.fencingToken, needed: plan.rules.quorum, votes: this.votes },
     });
   }
-}
-
-function deferred(): { promise: Promise<boolean>; resolve: (value: boolean) => void } {
-  let resolve!: (value: boolean) => void;
-  const promise = new Promise<boolean>((done) => {
-    resolve = done;
-  });
-  return { promise, resolve };
 }

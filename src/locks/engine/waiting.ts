@@ -5,7 +5,7 @@
  */
 import { type Acquisition } from "../core/acquisition.ts";
 import { Register } from "../core/roster.ts";
-import { type Kind, type Op, type OpSink, releaseOp } from "../core/ops.ts";
+import { type Kind, type Op, type OpSink, releaseOp, Target } from "../core/ops.ts";
 import { encodeArguments } from "../../redis/index.ts";
 import type { Member } from "../group/index.ts";
 
@@ -44,7 +44,7 @@ export class Waiting {
     if (acquisition !== undefined) acquisition.onMessage(at, word);
     else if (word === "w") {
       const kind = ticket.slice(-1) as Kind;
-      const target = { kind, base, keys: encodeArguments([key]), counters: [], info: "" };
+      const target = new Target(kind, base, encodeArguments([key]), [], "");
       this.#send(at, releaseOp(target, NOBODY, LAST_NUMBER));
     }
   }

@@ -16,7 +16,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: "scripts do not ask whether the instance is a member",
     file: SCRIPTS,
-    from: "if call('GET', KEYS[1]) ~= ARGV[1] then return 'ABSTAIN ' .. format('%.0f', now) end",
+    from: "if found[1] ~= ARGV[1] then return 'ABSTAIN ' .. time[1] .. ' ' .. time[2] end",
     to: "",
     finds: /overlap|token/,
     instances: 3,
@@ -100,8 +100,8 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: "a lease counts from its answer",
     file: "src/locks/core/acquisition.ts",
-    from: "ballot.grant = { sentAt: ballot.sentAt, stored",
-    to: "ballot.grant = { sentAt: this.#port.now(), stored",
+    from: "ballot.grant = new Grant(ballot.sentAt,",
+    to: "ballot.grant = new Grant(this.#port.now(),",
     finds: /overlap/,
     instances: 3,
     seedsMax: 600,

@@ -33,6 +33,8 @@ export function planOf(seed: number, instances: number, kind: PlanKind = "within
     ticketMs: 500,
     splitMs: 8,
     spareMs: random.below(3) === 0 ? 0 : 2,
+    // As if many others asked at the same time.
+    spareFrom: 0,
     bargeMaxMs: 100,
     waitersMax: 20,
     keys: "encoded",

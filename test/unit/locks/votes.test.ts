@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 
-import { decideToken, type Grant, leaseStart, majority } from "../../../src/locks/core/votes.ts";
+import { decideToken, Grant, leaseStart, majority } from "../../../src/locks/core/votes.ts";
 
 describe("a majority", () => {
   test("is more than half, so that any two share an instance", () => {
@@ -11,22 +11,24 @@ describe("a majority", () => {
 });
 
 describe("the lease of a quorum", () => {
+  const asked = (...sentAts: readonly number[]): Grant[] => sentAts.map((sentAt) => new Grant(sentAt, 1, 1));
+
   test("is undefined without a quorum", () => {
-    expect(leaseStart([], 1)).toBeUndefined();
-    expect(leaseStart([10, 20], 3)).toBeUndefined();
+    expect(leaseStart(asked(), 1)).toBeUndefined();
+    expect(leaseStart(asked(10, 20), 3)).toBeUndefined();
   });
 
   test("begins with the earliest of the latest grants that make a quorum", () => {
-    expect(leaseStart([30, 10, 20], 2)).toBe(20);
-    expect(leaseStart([10, 10, 50], 2)).toBe(10);
-    expect(leaseStart([7], 1)).toBe(7);
+    expect(leaseStart(asked(30, 10, 20), 2)).toBe(20);
+    expect(leaseStart(asked(10, 10, 50), 2)).toBe(10);
+    expect(leaseStart(asked(7), 1)).toBe(7);
   });
 
   test("has a quorum of grants that began no earlier, and no quorum that all began later", () => {
     const sentAts = fc.array(fc.integer({ min: 0, max: 100 }), { minLength: 1, maxLength: 9 });
     fc.assert(
       fc.property(sentAts, fc.integer({ min: 1, max: 9 }), (all, quorum) => {
-        const start = leaseStart(all, quorum);
+        const start = leaseStart(asked(...all), quorum);
         if (start === undefined) return all.length < quorum;
         const notBefore = all.filter((sentAt) => sentAt >= start).length;
         return notBefore >= quorum && all.filter((sentAt) => sentAt > start).length < quorum;
@@ -35,11 +37,11 @@ describe("the lease of a quorum", () => {
   });
 
   test("leaves the grants as they were", () => {
-    const sentAts = [1, 3, 2];
+    const grants = asked(1, 3, 2);
 
-    leaseStart(sentAts, 2);
+    leaseStart(grants, 2);
 
-    expect(sentAts).toEqual([1, 3, 2]);
+    expect(grants).toEqual(asked(1, 3, 2));
   });
 });
 
