@@ -61,7 +61,8 @@ export async function openLocker(options: LockerOptions): Promise<Locker> {
   const { deadlineMs, connectDeadlineMs, healthMs, assumeNew, ...rest } = settings;
   const opened = createInstances(instances, { deadlineMs, connectDeadlineMs, healthMs }, env);
   const isProduction = process.env["NODE_ENV"] === "production";
-  return openLockerOn(opened, { ...rest, deadlineMs, spareFrom: SPARE_FROM, assumeNew: assumeNew ?? !isProduction }, env, signal);
+  const own = { deadlineMs, spareFrom: SPARE_FROM, assumeNew: assumeNew ?? !isProduction };
+  return openLockerOn(opened, { ...rest, ...own }, env, signal);
 }
 
 type InstanceTimes = Pick<InstanceSettings, "deadlineMs" | "connectDeadlineMs" | "healthMs">;

@@ -31,9 +31,9 @@ export interface LockerOptions {
   /** Milliseconds between two health checks of an instance. Default 1,000. */
   readonly healthMs?: number | undefined;
   /**
-   * Milliseconds for which a released lock is kept for the first in the queue; then the next one is asked.
-   * At most 500. Default 20: longer is fairer to slow processes, shorter gets past stopped ones sooner.
-   * A process that is passed over keeps its place.
+   * Milliseconds for which a released lock is kept for this client when it is first in the queue; then the
+   * next one is asked. At most 500, and by itself more where calls take long. Default 20: longer is fairer to
+   * slow processes, shorter gets past stopped ones sooner. A process that is passed over keeps its place.
    */
   readonly reserveMs?: number | undefined;
   /** Milliseconds after which the tickets of a process that fell silent are void. Default 10,000. */

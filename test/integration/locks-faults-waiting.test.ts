@@ -13,7 +13,7 @@ import { Watchdog } from "../../src/testing/redis/watchdog.ts";
 import type { LockWork } from "../support/lock-events.ts";
 import { LockProcess } from "../support/lock-process.ts";
 import { OpenLockers } from "../support/open-lockers.ts";
-import { TcpProxy } from "../support/tcp-proxy.ts";
+import { DIRECTIONS, TcpProxy } from "../support/tcp-proxy.ts";
 import { until } from "../support/until.ts";
 
 const LEASE_MS = 500;
@@ -362,3 +362,36 @@ describe("in a group of 3", () => {
     expect(tookMs).toBeLessThan(2 * SOON_MS);
   });
 });
+
+test("whoever is far away is kept its place until its answer can come, among others who are near", async () => {
+  redis = await startRedis({ count: 3, provider: "process" });
+  settings = { ...OPTIONS, leaseMsMax: 2_000 };
+  const near = await opened.open(redis.urls, settings);
+  const wires = await Promise.all(redis.instances.map((instance) => TcpProxy.open(instance)));
+  try {
+    const far = await opened.open(wires.map(({ url }) => url), settings);
+    for (const wire of wires) for (const way of DIRECTIONS) wire.delay(way, 30);
+    const { read, write } = { read: far.readWrite("page").read, write: near.readWrite("page").write };
+    // It learns how far away it is.
+    for (let n = 0; n < 10; n += 1) await far.using(`other ${n}`, WAITS, () => undefined);
+    const isDone = new AbortController();
+    const writers = Array.from({ length: 3 }, async () => {
+      while (!isDone.signal.aborted) {
+        await write.using({ ...WAITS, leaseMs: 1_000 }, () => systemEnv.clock.sleep(5));
+      }
+    });
+
+    const reads = Array.from({ length: 3 }, async (_, n) => {
+      await systemEnv.clock.sleep(500 * n);
+      await read.using({ leaseMs: 1_000, waitMs: 3_000 }, () => systemEnv.clock.sleep(1));
+    });
+    const outcomes = await Promise.allSettled(reads);
+    isDone.abort();
+    await Promise.all(writers);
+
+    expect(outcomes.map(({ status }) => status)).toEqual(["fulfilled", "fulfilled", "fulfilled"]);
+  } finally {
+    await opened.closeAll();
+    await Promise.all(wires.map((wire) => wire.stop()));
+  }
+}, 60_000);

@@ -134,13 +134,13 @@ export class Acquisition implements OpSink, AgendaItem, Listed, Registered<Acqui
     this.#phase = "failed";
   }
 
-  /** A message of an instance: w, the lock is kept for us there, or which we are of those that come next. */
+  /** A message of an instance: w, the lock is kept for us there, or after how many ms to look for ourselves. */
   onMessage(at: number, word: string): void {
     const ballot = this.#ballot(at);
     if (this.#phase === "failed") return;
     if (word !== "w") {
       if (this.isOver || ballot.vote === "granted") return;
-      ballot.lookAt = Math.min(ballot.lookAt, this.#port.now() + this.plan.rules.reserveMs * Number(word) + 2);
+      ballot.lookAt = Math.min(ballot.lookAt, this.#port.now() + Number(word) + 2);
       this.#reschedule();
     } else if (ballot.asked === undefined) {
       if (ballot.vote !== "granted") this.#ask(at);

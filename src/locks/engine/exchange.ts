@@ -41,6 +41,10 @@ const HELD_BACK_MS_MAX = 10;
 /** Longer than any: ops that never come too late have it. */
 const DEADLINE_MS_MAX = 1e10;
 const CALLS_AVERAGED = 8;
+/** What is kept for us is kept for so many calls, in steps, so that it seldom changes. */
+const RESERVE_CALLS = 3;
+const RESERVE_STEP_MS = 20;
+const RESERVE_MS_MAX = 500;
 /** More releases than these are not owed: the rest ends with its lease. */
 const OWED_MAX = 100_000;
 
@@ -50,7 +54,8 @@ export class Exchange {
   readonly #clock: Clock;
   readonly #timers: Timers;
   readonly #steady: SteadyClock;
-  readonly #constants: Encoded;
+  #constants: Encoded;
+  #reserveMs: number;
   readonly #ownKeys: Encoded;
   #ops: Op[] = [];
   #isScheduled = false;
@@ -67,9 +72,9 @@ export class Exchange {
     this.#settings = settings;
     this.#clock = env.clock;
     this.#steady = steady;
-    const { prefix, clientId, reserveMs, ticketMs, bargeMaxMs, waitersMax } = settings;
-    const queueing = [clientId, reserveMs, ticketMs, bargeMaxMs, waitersMax].join(" ");
-    this.#constants = encodeArguments([queueing]);
+    const { prefix } = settings;
+    this.#reserveMs = settings.reserveMs;
+    this.#constants = encodeConstants(settings, this.#reserveMs);
     this.#ownKeys = encodeArguments([`${prefix}:boot`, `${prefix}:counters`, `${prefix}:waits`]);
     member.onChange(() => this.#payOwed());
   }
@@ -214,6 +219,7 @@ export class Exchange {
     invariant(Number.isFinite(serverUs), "a reply begins with the server's time", { first });
     const now = this.#clock.now();
     this.#callMs += (now - sentAt - this.#callMs) / CALLS_AVERAGED;
+    this.#keepForLongEnough();
     const isTrue = this.#member.heard(serverUs, sentAt, now);
     this.#steady.look();
     if (abstains) this.#member.doubt();
@@ -228,6 +234,15 @@ export class Exchange {
       const op = ops[n];
       op?.sink.onAnswer(at, op, answers[n + 1] as string);
     }
+  }
+
+  /** What is kept for us there must still be kept when our answer to the message comes. */
+  #keepForLongEnough(): void {
+    const callsMs = RESERVE_STEP_MS * Math.ceil((RESERVE_CALLS * this.#callMs) / RESERVE_STEP_MS);
+    const reserveMs = Math.min(RESERVE_MS_MAX, Math.max(this.#settings.reserveMs, callsMs));
+    if (reserveMs === this.#reserveMs) return;
+    this.#reserveMs = reserveMs;
+    this.#constants = encodeConstants(this.#settings, reserveMs);
   }
 
   #failAll(ops: readonly (Op | undefined)[], error: CoterieError): void {
@@ -290,6 +305,11 @@ function earliestUs(ops: readonly Op[], count: number, serverUs: number): number
   let deadlineMs = DEADLINE_MS_MAX;
   for (let n = 0; n < count; n += 1) deadlineMs = Math.min(deadlineMs, (ops[n] as Op).deadlineMs);
   return serverUs + deadlineMs * 1000;
+}
+
+function encodeConstants(settings: ExchangeSettings, reserveMs: number): Encoded {
+  const { clientId, ticketMs, bargeMaxMs, waitersMax } = settings;
+  return encodeArguments([[clientId, reserveMs, ticketMs, bargeMaxMs, waitersMax].join(" ")]);
 }
 
 /** Nobody waits for a release that was owed. */

@@ -36,9 +36,10 @@ export class Waiting {
   }
 
   #onMessage(at: number, message: string): void {
-    const word = message.slice(0, 1);
-    const ticket = message.slice(2, 2 + TICKET_CHARS);
-    const key = message.slice(3 + TICKET_CHARS);
+    const start = message.indexOf(" ") + 1;
+    const word = message.slice(0, start - 1);
+    const ticket = message.slice(start, start + TICKET_CHARS);
+    const key = message.slice(start + TICKET_CHARS + 1);
     const base = ticket.slice(0, -1);
     const acquisition = this.#byBase.get(base);
     if (acquisition !== undefined) acquisition.onMessage(at, word);

@@ -20,7 +20,7 @@ export const batchNSource: string = `-- Everything that one client wants of one 
 -- A lock key holds \`<holder token: 28><number: 8>\`, more after a space, or a reservation
 -- \`!<ticket> <until, microseconds>\`: then the first in the queue was told, and holds nothing yet.
 -- A ticket is \`<holder token><kind>\`: x exclusive, w writer, r reader, m several keys. Its score is its time.
--- A message is \`w <ticket> <key>\`, it is yours, or \`1 <ticket> <key>\`, you are next (2: after the next...).
+-- A message is \`w <ticket> <key>\`, it is yours, or \`<ms> <ticket> <key>\`, you are next: look after so long.
 local call, sub, format = redis.call, string.sub, string.format
 
 local time = call('TIME')
@@ -135,18 +135,22 @@ local function readersOf(key) return prefix .. ':readers:' .. key end
 local function numbersOf(key) return prefix .. ':readnums:' .. key end
 local function recordOf(base) return prefix .. ':ticket:' .. base end
 
--- Clients with tickets: "1" alive, "0" let a reservation run out, false gone. Asked once in a run.
+-- Clients with tickets: for how many ms what is free is kept for them; below 0 for one that let a reservation
+-- run out; false gone. Asked once in a run.
 local clients = {}
 
 local function stateOf(id)
-  if clients[id] == nil then clients[id] = call('GET', prefix .. ':client:' .. id) end
+  if clients[id] == nil then
+    local state = call('GET', prefix .. ':client:' .. id)
+    clients[id] = state and tonumber(state)
+  end
   return clients[id]
 end
 
 local function setAlive()
-  if clients[client] == '1' then return end
-  call('SET', prefix .. ':client:' .. client, '1', 'PX', ticketMs)
-  clients[client] = '1'
+  if clients[client] == reserveMs then return end
+  call('SET', prefix .. ':client:' .. client, reserveMs, 'PX', ticketMs)
+  clients[client] = reserveMs
 end
 
 local function forget(id)
@@ -176,9 +180,10 @@ local function walk(queue, visit)
     if #tickets > 0 then queued = true end
     for _, ticket in ipairs(tickets) do
       local state = stateOf(sub(ticket, 1, 16))
-      local found = state == '1' and visit(ticket)
+      local alive = state and state > 0
+      local found = alive and visit(ticket)
       if found then return found end
-      local stays = state == '1' or (state and place < 64)
+      local stays = alive or (state and place < 64)
       if stays then place = place + 1 else drop(queue, ticket) end
     end
     if #tickets < 16 then return nil end
@@ -201,9 +206,10 @@ local function valueOf(key)
   if not value or sub(value, 1, 1) ~= '!' or tonumber(sub(value, 32)) > now then return value end
   local id = sub(value, 2, 17)
   call('DEL', key)
-  if stateOf(id) and call('ZSCORE', queueOf(key), sub(value, 2, 30)) then
-    call('SET', prefix .. ':client:' .. id, '0', 'XX', 'KEEPTTL')
-    clients[id] = '0'
+  local state = stateOf(id)
+  if state and state > 0 and call('ZSCORE', queueOf(key), sub(value, 2, 30)) then
+    call('SET', prefix .. ':client:' .. id, -state, 'XX', 'KEEPTTL')
+    clients[id] = -state
   end
   return false
 end
@@ -226,7 +232,7 @@ end
 
 -- All readers at the head of the queue may come in at once, and whoever is after them is told so.
 local function serveReaders(key, queue)
-  local woken = {}
+  local woken, most = {}, 0
   local after = walk(queue, function(ticket)
     if sub(ticket, 29) ~= 'r' then return ticket end
     woken[#woken + 1] = ticket
@@ -234,12 +240,14 @@ local function serveReaders(key, queue)
   for _, ticket in ipairs(woken) do
     drop(queue, ticket)
     if tell(ticket, 'w', key) then
-      share(key, sub(ticket, 1, 28), '00000000', now + reserveMs * 1000)
+      local ms = stateOf(sub(ticket, 1, 16))
+      most = math.max(most, ms)
+      share(key, sub(ticket, 1, 28), '00000000', now + ms * 1000)
     else
       forget(sub(ticket, 1, 16))
     end
   end
-  if after then tell(after, 1, key) end
+  if after then tell(after, most, key) end
 end
 
 -- The keys that the ticket wants; nil when it is gone and could not be served.
@@ -258,11 +266,11 @@ local function wantedBy(ticket, key)
 end
 
 -- Tells the next clients: each looks, one after the other, whether things went on. One may be dead as well.
-local function tellNext(queue, ticket, key)
+local function tellNext(queue, ticket, key, ms)
   local told, count, left = { [sub(ticket, 1, 16)] = true }, 0, 64
   walk(queue, function(candidate)
     local id = sub(candidate, 1, 16)
-    if not told[id] and tell(candidate, count + 1, key) then count = count + 1 end
+    if not told[id] and tell(candidate, (count + 1) * ms, key) then count = count + 1 end
     told[id], left = true, left - 1
     return left == 0 or count == 4
   end)
@@ -284,9 +292,10 @@ local function serve(key)
       if stuck[ticket] then return end
     end
     if wanted and tell(ticket, 'w', key) then
-      local reservation = '!' .. ticket .. ' ' .. format('%.0f', now + reserveMs * 1000)
-      for _, each in ipairs(wanted) do call('SET', each, reservation, 'PX', reserveMs + 1000) end
-      return tellNext(queue, ticket, key)
+      local ms = stateOf(sub(ticket, 1, 16))
+      local reservation = '!' .. ticket .. ' ' .. format('%.0f', now + ms * 1000)
+      for _, each in ipairs(wanted) do call('SET', each, reservation, 'PX', ms + 1000) end
+      return tellNext(queue, ticket, key, ms)
     end
     if wanted then forget(sub(ticket, 1, 16)) end
     drop(queue, ticket)

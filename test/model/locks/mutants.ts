@@ -50,7 +50,7 @@ export const MUTANTS: readonly Mutant[] = [
     to: "return record.runId !== undefined ? {",
     finds: /overlap|token/,
     instances: 3,
-    seedsMax: 300,
+    seedsMax: 900,
     without: only("server crashed", "process paused", "wire cut"),
   },
   {
@@ -110,8 +110,8 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: "a lease counts from the newest vote alone",
     file: "src/locks/core/votes.ts",
-    from: "if (reached >= quorum) start = candidate;",
-    to: "if (reached >= 1) start = candidate;",
+    from: "if (reached >= quorum) start = sentAt;",
+    to: "if (reached >= 1) start = sentAt;",
     finds: /overlap/,
     instances: 3,
     seedsMax: 1000,
@@ -157,7 +157,15 @@ export const MUTANTS: readonly Mutant[] = [
     tweak: (plan) => ({
       ...plan,
       world: { ...plan.world, line: { ...plan.world.line, healthMs: 20, connectDeadlineMs: 20 } },
-      work: { ...plan.work, waitsMs: [1500], resources: ["one"], workers: 2, holdMsMax: 20, thinkMsMax: 10 },
+      work: {
+        ...plan.work,
+        settings: { ...plan.work.settings, spareMs: 0 },
+        waitsMs: [1500],
+        resources: ["one"],
+        workers: 2,
+        holdMsMax: 20,
+        thinkMsMax: 10,
+      },
       faults: { ...plan.faults, pauseMs: plan.faults.pauseMs / 3, lastsMsMax: 400 },
       runMs: 1500,
     }),

@@ -154,10 +154,10 @@ export class SimWorld {
   }
 }
 
-/** L5: a call of one acquire or renewal that was granted. After the keys come nine settings, then the op. */
+/** L5: a call of one acquire or renewal that was granted. After the keys come six settings, then the op. */
 function isLoneGrant(words: readonly string[], reply: string): boolean {
   const [, answer = "", ...more] = reply.split("\n");
   const boot = words.findIndex((word, at) => at > 1 && word.startsWith("1 "));
-  const letter = words[boot + 9] ?? "";
-  return more.length === 0 && answer.startsWith("+") && (letter === "a" || letter === "m");
+  const letter = words[boot + 6] ?? "";
+  return more.length === 0 && answer.startsWith("+") && /^[am]$/i.test(letter);
 }
