@@ -26,6 +26,10 @@ export interface Done {
   readonly commands: number;
 }
 
+const WARM_CALLERS = 3;
+const WARM_ROUNDS = 200;
+const WARM_MS_MAX = 4000;
+
 export function monotonicMs(): number {
   return Number(process.hrtime.bigint()) / 1e6;
 }
@@ -45,11 +49,23 @@ async function waitAndHold(client: LockClient, job: Job): Promise<Outcome> {
   }
 }
 
+/** As in a process that has worked for a while: a few of its own callers want one lock, then another each time. */
+async function warmUp(client: LockClient): Promise<void> {
+  const giveUpAt = monotonicMs() + WARM_MS_MAX;
+  for (let round = 0; round < WARM_ROUNDS && monotonicMs() < giveUpAt; round += 1) {
+    const once = async (): Promise<void> => {
+      const lock = await within(WARM_MS_MAX, client.acquire(`warm:${process.pid}:${round}`));
+      await lock.release();
+    };
+    // Not every package serves them all; how many it serves is measured later.
+    await Promise.allSettled(Array.from({ length: WARM_CALLERS }, once));
+  }
+}
+
 async function work(job: Job): Promise<void> {
   const client = await CONTENDERS[job.contender]({ ports: job.ports, leaseMs: 10_000 });
   const report = serveBench(() => void wait());
-  const warm = await client.acquire(`warm:${process.pid}`);
-  await warm.release();
+  await warmUp(client);
   const wait = async (): Promise<void> => {
     const sentBefore = commandsSent();
     const waiters = Array.from({ length: job.waiters }, () => waitAndHold(client, job));

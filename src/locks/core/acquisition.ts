@@ -91,6 +91,8 @@ export class Acquisition implements OpSink, AgendaItem, Listed, Registered<Acqui
   #splitMs: number;
   #graceAt = NEVER;
   #spareAt = NEVER;
+  /** When to look whether those before us in the queue went on. */
+  #nextAt = NEVER;
   #raiseTo = 0;
 
   constructor(plan: AcquisitionPlan, port: AcquisitionPort) {
@@ -139,8 +141,9 @@ export class Acquisition implements OpSink, AgendaItem, Listed, Registered<Acqui
     const ballot = this.#ballot(at);
     if (this.#phase === "failed") return;
     if (word !== "w") {
-      if (this.isOver || ballot.vote === "granted") return;
-      ballot.lookAt = Math.min(ballot.lookAt, this.#port.now() + Number(word) + 2);
+      if (this.isOver) return;
+      // Things went on until now: what was to be looked for before need not be.
+      this.#nextAt = this.#port.now() + Number(word) + 2;
       this.#reschedule();
     } else if (ballot.asked === undefined) {
       if (ballot.vote !== "granted") this.#ask(at);
@@ -170,8 +173,11 @@ export class Acquisition implements OpSink, AgendaItem, Listed, Registered<Acqui
     if (now >= this.#graceAt && this.#isTooFew()) return this.#fail(this.#failure("refused"));
     this.#graceAt = this.#isTooFew() ? this.#graceAt : NEVER;
     if (now >= this.#splitAt) this.#giveBack();
+    const isNext = now >= this.#nextAt;
+    if (isNext) this.#nextAt = NEVER;
     this.ballots.forEach((ballot, at) => {
-      if (ballot.lookAt > now || ballot.asked !== undefined) return;
+      const isDue = ballot.lookAt <= now || (isNext && ballot.vote !== "granted");
+      if (!isDue || ballot.asked !== undefined) return;
       if (this.#port.isUsable(at)) this.#ask(at);
       else ballot.lookAt = now + RETRY_MS;
     });
@@ -463,7 +469,7 @@ export class Acquisition implements OpSink, AgendaItem, Listed, Registered<Acqui
 
   #reschedule(): void {
     if (this.#phase !== "waiting") return;
-    let dueAt = Math.min(this.#endAt, this.#splitAt, this.#graceAt);
+    let dueAt = Math.min(this.#endAt, this.#splitAt, this.#graceAt, this.#nextAt);
     for (const { lookAt, asked } of this.ballots) if (asked === undefined) dueAt = Math.min(dueAt, lookAt);
     this.#port.schedule(this, dueAt);
   }

@@ -109,7 +109,11 @@ export class Engine {
     this.#steady = new SteadyClock(env.clock);
     this.#agenda = new Agenda(env.timers, this.#steady);
     const exchange = { ...settings, prefix: settings.name, clientId: this.#clientId };
-    this.exchanges = group.members.map((member) => new Exchange(member, exchange, env, this.#steady));
+    this.exchanges = group.members.map((member) => {
+      // Everybody who can reach it means the same one.
+      const tells = (): boolean => group.members.find(({ boot }) => boot !== undefined) === member;
+      return new Exchange(member, exchange, env, this.#steady, tells);
+    });
     const send = (at: number, op: Op): void => (this.exchanges[at] as Exchange).send(op);
     this.#waiting = new Waiting(group.members, `${settings.name}:wake:${this.#clientId}`, send);
     this.#fence = new Fence(env.clock, settings.tokenSkewMaxMs);

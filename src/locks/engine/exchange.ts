@@ -54,7 +54,9 @@ export class Exchange {
   readonly #clock: Clock;
   readonly #timers: Timers;
   readonly #steady: SteadyClock;
-  #constants: Encoded;
+  readonly #tells: () => boolean;
+  /** For an instance that tells who comes next, and for one that does not. */
+  #constants: readonly [Encoded, Encoded];
   #reserveMs: number;
   readonly #ownKeys: Encoded;
   #ops: Op[] = [];
@@ -66,7 +68,15 @@ export class Exchange {
   /** Releases that the instance has not confirmed; the oldest first. */
   readonly #owed = new Set<OwedOp>();
 
-  constructor(member: Member, settings: ExchangeSettings, env: Env, steady: SteadyClock) {
+  /** `tells`: whether the instance is the one that tells waiters who comes next. */
+  constructor(
+    member: Member,
+    settings: ExchangeSettings,
+    env: Env,
+    steady: SteadyClock,
+    tells: () => boolean,
+  ) {
+    this.#tells = tells;
     this.#timers = env.timers;
     this.#member = member;
     this.#settings = settings;
@@ -163,7 +173,8 @@ export class Exchange {
     this.#steady.look();
     const serverUs = Math.floor(this.#member.serverTime(sentAt));
     const short = countShort(ops);
-    const args: SentArgument[] = [boot, this.#settings.prefix, String(serverUs), this.#constants];
+    const args: SentArgument[] = [boot, this.#settings.prefix, String(serverUs)];
+    args.push(this.#constants[this.#tells() ? 0 : 1]);
     args.push(String(short), String(earliestUs(ops, short, serverUs)));
     const keys: SentArgument[] = [this.#ownKeys];
     let [leastMs, mostMs] = [Number.POSITIVE_INFINITY, 0];
@@ -307,9 +318,10 @@ function earliestUs(ops: readonly Op[], count: number, serverUs: number): number
   return serverUs + deadlineMs * 1000;
 }
 
-function encodeConstants(settings: ExchangeSettings, reserveMs: number): Encoded {
+function encodeConstants(settings: ExchangeSettings, reserveMs: number): readonly [Encoded, Encoded] {
   const { clientId, ticketMs, bargeMaxMs, waitersMax } = settings;
-  return encodeArguments([[clientId, reserveMs, ticketMs, bargeMaxMs, waitersMax].join(" ")]);
+  const numbers = [clientId, reserveMs, ticketMs, bargeMaxMs, waitersMax].join(" ");
+  return [encodeArguments([`${numbers} 1`]), encodeArguments([`${numbers} 0`])];
 }
 
 /** Nobody waits for a release that was owed. */

@@ -4,9 +4,9 @@
 --       anything; 4.. the ops' lock keys, in order (strings; beside each, by name, its queue (zset), readers
 --       (zset) and reader numbers (hash)).
 -- ARGV: 1 boot record as the client registered it; 2 prefix; 3 when the client sent this, on this server's
---       clock, microseconds; 4 client id, reserveMs, ticketMs, bargeMaxMs and waitersMax, with spaces; 5 how many
---       of the first ops are A, M or R and have different keys; 6 the earliest deadline of those, on this
---       server's clock, microseconds; then the ops: a letter and its fields (see `ops`).
+--       clock, microseconds; 4 client id, reserveMs, ticketMs, bargeMaxMs, waitersMax and whether this instance
+--       tells who comes next, with spaces; 5 how many of the first ops are A, M or R and have different keys;
+--       6 the earliest deadline of those, on this server's clock, microseconds; then the ops: a letter and its fields (see `ops`).
 -- Returns: one text. Its first line is this server's TIME, seconds and microseconds, or "ABSTAIN" and that
 --       time when the boot record is not the one given, and then nothing was done. One line for each op follows.
 -- Atomic: a lock must not change hands between the look at it and the taking of it, and an instance must
@@ -91,8 +91,8 @@ if at > last and #left == 0 then return table.concat(answers, '\n') end
 
 -- From here on one op after the other, each with all that may be in its way.
 local sentAt = tonumber(ARGV[3])
-local client, reserveMs, ticketMs, bargeMax, waitersMax =
-  string.match(ARGV[4], '^(%x+) (%d+) (%d+) (%d+) (%d+)$')
+local client, reserveMs, ticketMs, bargeMax, waitersMax, tells =
+  string.match(ARGV[4], '^(%x+) (%d+) (%d+) (%d+) (%d+) (%d)$')
 reserveMs, ticketMs, waitersMax = tonumber(reserveMs), tonumber(ticketMs), tonumber(waitersMax)
 bargeMax = tonumber(bargeMax) * 1000
 local ours = '^' .. string.rep('%x', 36) .. ' '
@@ -175,7 +175,7 @@ local function walk(queue, visit)
     if #tickets > 0 then queued = true end
     for _, ticket in ipairs(tickets) do
       local state = stateOf(sub(ticket, 1, 16))
-      local alive = state and state > 0
+      local alive = state and state >= 0
       local found = alive and visit(ticket)
       if found then return found end
       local stays = alive or (state and place < 64)
@@ -202,9 +202,9 @@ local function valueOf(key)
   local id = sub(value, 2, 17)
   call('DEL', key)
   local state = stateOf(id)
-  if state and state > 0 and call('ZSCORE', queueOf(key), sub(value, 2, 30)) then
-    call('SET', prefix .. ':client:' .. id, -state, 'XX', 'KEEPTTL')
-    clients[id] = -state
+  if state and state >= 0 and call('ZSCORE', queueOf(key), sub(value, 2, 30)) then
+    call('SET', prefix .. ':client:' .. id, -1 - state, 'XX', 'KEEPTTL')
+    clients[id] = -1 - state
   end
   return false
 end
@@ -242,7 +242,7 @@ local function serveReaders(key, queue)
       forget(sub(ticket, 1, 16))
     end
   end
-  if after then tell(after, most, key) end
+  if after and tells == '1' then tell(after, most, key) end
 end
 
 -- The keys that the ticket wants; nil when it is gone and could not be served.
@@ -260,7 +260,8 @@ local function wantedBy(ticket, key)
   return wanted
 end
 
--- Tells the next clients: each looks, one after the other, whether things went on. One may be dead as well.
+-- Tells the next clients: each looks, one after the other, whether things went on. One may be dead as well. One
+-- of the instances does so: messages to all others would be most of what a hand-over costs.
 local function tellNext(queue, ticket, key, ms)
   local told, count, left = { [sub(ticket, 1, 16)] = true }, 0, 64
   walk(queue, function(candidate)
@@ -290,7 +291,7 @@ local function serve(key)
       local ms = stateOf(sub(ticket, 1, 16))
       local reservation = '!' .. ticket .. ' ' .. format('%.0f', now + ms * 1000)
       for _, each in ipairs(wanted) do call('SET', each, reservation, 'PX', ms + 1000) end
-      return tellNext(queue, ticket, key, ms)
+      return tells == '1' and tellNext(queue, ticket, key, ms)
     end
     if wanted then forget(sub(ticket, 1, 16)) end
     drop(queue, ticket)

@@ -65,8 +65,8 @@ const anyOp = fc.oneof(
   { weight: 6, arbitrary: short("R", held) },
 );
 
-/** reserveMs, ticketMs, bargeMaxMs, waitersMax; none ends while two servers are asked. */
-const settings = fc.constantFrom("500000 600000 60000 100", "0 600000 1000000000 2");
+/** reserveMs, ticketMs, bargeMaxMs, waitersMax, tells; none ends while two servers are asked. */
+const settings = fc.constantFrom("500000 600000 60000 100 1", "0 600000 1000000000 2 0");
 /** Past, and far away. */
 const deadlineUs = fc.constantFrom("1000", "8000000000000000", "8000000000000000", "8000000000000000");
 
