@@ -39,7 +39,7 @@ const SHAPE = {
   deadlineMs: numberField(DEFAULT_INSTANCE_SETTINGS.deadlineMs, { min: 1, max: WAIT_MS_MAX }),
   connectDeadlineMs: numberField(DEFAULT_INSTANCE_SETTINGS.connectDeadlineMs, { min: 1, max: WAIT_MS_MAX }),
   healthMs: numberField(DEFAULT_INSTANCE_SETTINGS.healthMs, { min: 20, max: WAIT_MS_MAX }),
-  reserveMs: numberField(20, { min: 1, max: 500 }),
+  reserveMs: numberField(10, { min: 1, max: 500 }),
   ticketMs: numberField(10_000, { min: 500, max: 600_000 }),
   splitMs: numberField(10, { min: 1, max: 1000 }),
   spareMs: numberField(2, { min: 0, max: 1000 }),

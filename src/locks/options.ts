@@ -32,7 +32,7 @@ export interface LockerOptions {
   readonly healthMs?: number | undefined;
   /**
    * Milliseconds for which a released lock is kept for this client when it is first in the queue; then the
-   * next one is asked. At most 500, and by itself more where calls take long. Default 20: longer is fairer to
+   * next one is asked. At most 500, and by itself more where calls take long. Default 10: longer is fairer to
    * slow processes, shorter gets past stopped ones sooner. A process that is passed over keeps its place.
    */
   readonly reserveMs?: number | undefined;

@@ -43,7 +43,7 @@ const DEADLINE_MS_MAX = 1e10;
 const CALLS_AVERAGED = 8;
 /** What is kept for us is kept for so many calls, in steps, so that it seldom changes. */
 const RESERVE_CALLS = 3;
-const RESERVE_STEP_MS = 20;
+const RESERVE_STEP_MS = 10;
 const RESERVE_MS_MAX = 500;
 /** More releases than these are not owed: the rest ends with its lease. */
 const OWED_MAX = 100_000;
