@@ -9,6 +9,8 @@ import { join } from "node:path";
 import { argv } from "node:process";
 import { pathToFileURL } from "node:url";
 
+/** `--@include parts/name.lua`, alone on its line. */
+const INCLUDE = /^--@include (\S+)\n/gm;
 const FOLDER = "src/locks/scripts";
 const HEADER = `/**
  * The Lua scripts of this folder as text. Written by \`npm run embed-lua\`: change the .lua files, not this.
@@ -22,7 +24,13 @@ export const GENERATED: string = join(FOLDER, "generated.ts");
 export function embeddedLua(root: string): string {
   const folder = join(root, FOLDER);
   const files = readdirSync(folder).filter((file) => file.endsWith(".lua")).toSorted();
-  return HEADER + files.map((file) => constant(file, readFileSync(join(folder, file), "utf8"))).join("");
+  return HEADER + files.map((file) => constant(file, whole(folder, file))).join("");
+}
+
+/** With its parts in the place of the lines that name them: a script that no head holds is several files. */
+function whole(folder: string, file: string): string {
+  const text = readFileSync(join(folder, file), "utf8");
+  return text.replaceAll(INCLUDE, (_, part: string) => readFileSync(join(folder, part), "utf8"));
 }
 
 function constant(file: string, text: string): string {

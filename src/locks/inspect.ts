@@ -7,7 +7,7 @@ import { readOptions, valueField } from "../options.ts";
 import { encodeArguments } from "../redis/index.ts";
 import { forceReleaseOp, type OpSink } from "./core/ops.ts";
 import type { Engine } from "./engine/engine.ts";
-import type { Member } from "./group/index.ts";
+import type { Member, MemberInstance } from "./group/index.ts";
 import { counterOf } from "./resources.ts";
 import { INSPECT } from "./scripts/index.ts";
 
@@ -75,7 +75,10 @@ export async function inspect(engine: Engine, resource: string): Promise<LockInf
   return combine(resource, seen, quorum);
 }
 
-/** Each resource once, in no order; what is taken or released meanwhile may be missed. */
+/**
+ * Each resource once, in no order; what is taken or released meanwhile may be missed. Rejects with NO_QUORUM when
+ * so few instances can be read that a lock could be missed.
+ */
 export async function* list(
   engine: Engine,
   options: ListOptions = {},
@@ -85,23 +88,44 @@ export async function* list(
     throw new CoterieError("INVALID_ARGUMENT", "list: plain keys cannot be told from other keys");
   }
   const known = new Set<string>();
-  const head = engine.keyOf("lock", "");
-  for (const { instance, boot } of engine.group.members) {
+  const { members, quorum } = engine.group;
+  let missing: CoterieError | undefined;
+  let scanned = 0;
+  for (const { instance, boot } of members) {
     if (boot === undefined) continue;
-    let cursor = "0";
-    do {
-      const reply = await instance.call("scan", [cursor, "MATCH", head + match, "COUNT", SCAN_COUNT]);
-      const [next, keys] = reply as [string, readonly string[]];
-      cursor = next;
-      for (const key of keys) {
-        const resource = key.slice(head.length);
+    try {
+      for await (const resource of resourcesOn(instance, engine.keyOf("lock", ""), match)) {
         if (known.has(resource)) continue;
         known.add(resource);
         const info = await inspect(engine, resource);
         if (info.held) yield info;
       }
-    } while (cursor !== "0");
+      scanned += 1;
+    } catch (error) {
+      // One that goes away meanwhile is missed only if too few others are left.
+      if (!CoterieError.is(error) || error.code === "NO_QUORUM") throw error;
+      missing = error;
+    }
   }
+  // Whatever a quorum holds stands on one of so many.
+  const needed = members.length - quorum + 1;
+  if (scanned >= needed) return;
+  const message = `list: ${scanned} of ${members.length} instances could be read to the end, ${needed} needed`;
+  throw new CoterieError("NO_QUORUM", message, { details: { scanned, needed }, cause: missing });
+}
+
+async function* resourcesOn(
+  instance: MemberInstance,
+  head: string,
+  match: string,
+): AsyncGenerator<string, undefined, undefined> {
+  let cursor = "0";
+  do {
+    const reply = await instance.call("scan", [cursor, "MATCH", head + match, "COUNT", SCAN_COUNT]);
+    const [next, keys] = reply as [string, readonly string[]];
+    cursor = next;
+    for (const key of keys) yield key.slice(head.length);
+  } while (cursor !== "0");
 }
 
 /** True when anybody held it; rejects when less than a quorum could be told. */

@@ -69,7 +69,7 @@ function invalidOptions(spec: CommandSpec, options: CallOptions): CoterieError |
 const waiting = new WeakMap<AbortSignal, Set<WireCommand>>();
 
 /** Gives the command up with ABORTED when the signal aborts. */
-export function abortWith(command: WireCommand, signal: AbortSignal): void {
+export function abortWith(command: WireCommand, signal: AbortSignal, done: Promise<unknown>): void {
   let commands = waiting.get(signal);
   if (commands === undefined) {
     const all = new Set<WireCommand>();
@@ -81,7 +81,7 @@ export function abortWith(command: WireCommand, signal: AbortSignal): void {
   }
   commands.add(command);
   const forget = (): boolean => waiting.get(signal)?.delete(command) ?? false;
-  command.promise.then(forget, forget);
+  done.then(forget, forget);
 }
 
 function aborted(command: WireCommand, signal: AbortSignal): CoterieError {

@@ -11,7 +11,7 @@ export {
 export type { InstanceInput, InstanceOptions } from "./connect.ts";
 export { createInstance, type Instance } from "./instance.ts";
 export { defineScript, type Script, type ScriptDefinition } from "./script.ts";
-export { encodeArguments, encodeAscii } from "./wire.ts";
+export { encodeArguments, encodeAscii, type Outcome } from "./wire.ts";
 export {
   type CircuitState,
   type CloseOptions,

@@ -18,6 +18,7 @@ import {
   type Argument,
   commandSpec,
   type CommandSpec,
+  type Encoded,
   needsOwnConnection,
   type Reply,
   type SentArgument,
@@ -38,7 +39,7 @@ import { coalesceWrites } from "./stream/coalesce.ts";
 import { readReplies } from "./stream/replies.ts";
 import { commandQueueOf, queuedBytesOf, socketOf } from "./stream/socket.ts";
 import { Subscriber } from "./subscriber.ts";
-import { type CommandOwner, countArguments, isReplyError, WireCommand } from "./wire.ts";
+import { type CommandOwner, countArguments, isReplyError, type Outcome, Promised, WireCommand } from "./wire.ts";
 
 const PING = commandSpec("ping");
 /** By SHA and by source. */
@@ -184,19 +185,43 @@ export class Instance implements CommandOwner {
     }
   }
 
+  /**
+   * `run` for what is in RESP already, without promises, which would be most of what a call costs here. Its
+   * `outcome` hears of it later, never within this call.
+   */
+  evaluate(script: Script, keys: Encoded, args: Encoded, deadlineMs: number, outcome: Outcome): void {
+    checkKeyCount(script, keys.count);
+    const refusal = this.refusal();
+    if (refusal !== undefined) return process.nextTick(() => outcome.fail(refusal));
+    const startedAt = this.#env.clock.now();
+    const rest = [keys.count, keys, args];
+    const [bySha, bySource] = script.readOnly ? EVALS_READ_ONLY : EVALS;
+    const withSource = (error: Error): void => {
+      if (!isUnknownScript(error)) return outcome.fail(error);
+      this.#counters.add("scriptsSent");
+      const leftMs = Math.max(1, deadlineMs - (this.#env.clock.now() - startedAt));
+      const refused = this.refusal();
+      if (refused !== undefined) return outcome.fail(refused);
+      this.#dispatch(new WireCommand(this, bySource, [script.source, ...rest], false, outcome), leftMs);
+    };
+    const first: Outcome = { succeed: (reply) => outcome.succeed(reply), fail: withSource };
+    this.#dispatch(new WireCommand(this, bySha, [script.sha, ...rest], false, first), deadlineMs);
+  }
+
   /** `call` for a command that is known to be safe on a shared connection: the hot path. */
   send(spec: CommandSpec, args: readonly SentArgument[], options: CallOptions = NO_OPTIONS): Promise<Reply> {
     const refusal = invalidCall(spec, args, options) ?? this.refusal();
     if (refusal !== undefined) return Promise.reject(refusal);
+    const outcome = new Promised();
     let command: WireCommand;
     try {
-      command = new WireCommand(this, spec, args, options.reply === "bytes");
+      command = new WireCommand(this, spec, args, options.reply === "bytes", outcome);
     } catch (error) {
       return Promise.reject(cannotEncode(spec, error));
     }
-    if (options.signal !== undefined) abortWith(command, options.signal);
+    if (options.signal !== undefined) abortWith(command, options.signal, outcome.promise);
     this.#dispatch(command, options.deadlineMs ?? this.#settings.deadlineMs);
-    return command.promise;
+    return outcome.promise;
   }
 
   /** Why a call made now would not be sent; undefined when it would be. */
@@ -455,10 +480,11 @@ export class Instance implements CommandOwner {
     this.#checkedAt = now;
     this.#probes += 1;
     const nonce = `coterie:${this.#probes}`;
-    const probe = new WireCommand(this, PING, [nonce], false);
+    const outcome = new Promised();
+    const probe = new WireCommand(this, PING, [nonce], false, outcome);
     this.#probe = probe;
     this.#dispatch(probe, this.#settings.deadlineMs);
-    probe.promise.then(
+    outcome.promise.then(
       (reply) => this.#checkNonce(reply === nonce),
       (error: unknown) => {
         this.#lastError = plainMessage(error);

@@ -1,5 +1,5 @@
 /**
- * One command on its way: its RESP bytes, and the caller's promise. It has the shape that ioredis'
+ * One command on its way: its RESP bytes, and who waits for it. It has the shape that ioredis'
  * `sendCommand` works with, and does nothing that ioredis' own Command does and we do not need (argument
  * transformers, key extraction, a second promise, a timer each): with writes joined it costs about
  * a quarter of the time. It settles exactly once, whoever comes first: the reply, the loss of
@@ -17,10 +17,29 @@ export interface CommandOwner {
   onDone(command: WireCommand): void;
 }
 
+/** Who waits for a command: hears one of the two, once. */
+export interface Outcome {
+  succeed(reply: Reply): void;
+  fail(error: Error): void;
+}
+
+/** The same as a promise. */
+export class Promised implements Outcome {
+  readonly promise: Promise<Reply>;
+  succeed!: (reply: Reply) => void;
+  fail!: (error: Error) => void;
+
+  constructor() {
+    this.promise = new Promise<Reply>((succeed, fail) => {
+      this.succeed = succeed;
+      this.fail = fail;
+    });
+  }
+}
+
 export class WireCommand {
   readonly spec: CommandSpec;
   readonly args: readonly SentArgument[];
-  readonly promise: Promise<Reply>;
   readonly bytesWanted: boolean;
   /** Monotonic time of the caller's answer at the latest; a whole number, which costs no allocation. */
   deadlineAt = 0;
@@ -38,21 +57,23 @@ export class WireCommand {
 
   readonly #owner: CommandOwner;
   readonly #wire: string | Buffer;
-  #succeed!: (value: Reply) => void;
-  #fail!: (error: Error) => void;
+  readonly #outcome: Outcome;
 
   /** Throws what encoding throws, for instance for bytes whose memory was given away. */
-  constructor(owner: CommandOwner, spec: CommandSpec, args: readonly SentArgument[], bytesWanted: boolean) {
+  constructor(
+    owner: CommandOwner,
+    spec: CommandSpec,
+    args: readonly SentArgument[],
+    bytesWanted: boolean,
+    outcome: Outcome,
+  ) {
     this.#wire = encode(spec, args);
     this.#owner = owner;
     this.spec = spec;
     this.name = spec.name;
     this.args = args;
     this.bytesWanted = bytesWanted;
-    this.promise = new Promise<Reply>((resolve, reject) => {
-      this.#succeed = resolve;
-      this.#fail = reject;
-    });
+    this.#outcome = outcome;
   }
 
   /** The server's reply, from ioredis or from our own reader. */
@@ -62,7 +83,7 @@ export class WireCommand {
     this.#owner.onDone(this);
     if (this.settled) return;
     this.settled = true;
-    this.#succeed(this.bytesWanted ? value : decodeText(value));
+    this.#outcome.succeed(this.bytesWanted ? value : decodeText(value));
   }
 
   /** Called by ioredis with an error reply, or because the connection is gone. */
@@ -76,7 +97,7 @@ export class WireCommand {
   settleWith(error: Error): void {
     if (this.settled) return;
     this.settled = true;
-    this.#fail(error);
+    this.#outcome.fail(error);
   }
 
   toWritable(): string | Buffer {

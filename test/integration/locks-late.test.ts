@@ -126,3 +126,60 @@ test("a lock that is granted while its locker closes is released with the others
   expect(one.status).toBe("fulfilled");
   for (const raw of raws) expect(await raw.keys(`${name}:lock:*`)).toEqual([]);
 });
+
+test("of many that acquire at once most ask a quorum, and what is kept stands on all instances soon", async () => {
+  const name = lockers.newName();
+  const locker = await lockers.open(redis.urls, { name, spareMs: 300 });
+  const count = async (): Promise<number> => {
+    const keys = await Promise.all(raws.map((raw) => raw.keys(`${name}:lock:*`)));
+    return keys.flat().length;
+  };
+
+  const asked = Array.from({ length: 16 }, (_, n) => locker.acquire(`r${n}`, { leaseMs: 20_000 }));
+  const locks = await Promise.all(asked);
+  const atFirst = await count();
+  await clock.sleep(600);
+  const later = await count();
+  const released = await Promise.all(locks.map((lock) => lock.release()));
+
+  // The first eight ask all three, the other eight just two.
+  expect(atFirst).toBe(8 * 3 + 8 * 2);
+  expect(later).toBe(16 * 3);
+  expect(new Set(released)).toEqual(new Set([true]));
+  await until("nothing is left", () => locker.status().held === 0);
+  expect(await count()).toBe(0);
+});
+
+test("a lock that just a quorum was asked for outlives the loss of one of them once it is kept", async () => {
+  const name = lockers.newName();
+  const locker = await lockers.open(redis.urls, { name, spareMs: 50 });
+  const asked = Array.from({ length: 16 }, (_, n) => locker.acquire(`r${n}`, { leaseMs: 900 }));
+  const locks = await Promise.all(asked);
+  await clock.sleep(300);
+
+  // Its renewals find it on the two others.
+  await raws[0]!.client("PAUSE", 1500, "ALL");
+  await clock.sleep(1400);
+
+  expect(locks.map(({ lost }) => lost)).not.toContain(true);
+  await Promise.all(locks.map((lock) => lock.release()));
+});
+
+test("all that is held is listed while one instance does not answer, and a list is refused without a majority", async () => {
+  const name = lockers.newName();
+  const locker = await lockers.open(redis.urls, { name, deadlineMs: 200 });
+  await Promise.all(["a", "b", "c"].map((resource) => locker.acquire(resource, { leaseMs: 20_000 })));
+  const list = async (): Promise<string[]> => {
+    const found: string[] = [];
+    for await (const { resource } of locker.list()) found.push(resource);
+    return found.toSorted();
+  };
+
+  await raws[0]!.client("PAUSE", 1000, "ALL");
+  const withTwo = await list();
+  await raws[1]!.client("PAUSE", 1000, "ALL");
+  const withOne = await rejection(list, "NO_QUORUM");
+
+  expect(withTwo).toEqual(["a", "b", "c"]);
+  expect(withOne.message).toContain("2 needed");
+});

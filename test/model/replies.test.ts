@@ -3,7 +3,7 @@ import { expect, test, vi } from "vitest";
 
 import { commandSpec } from "../../src/redis/commands.ts";
 import { ReplyReader } from "../../src/redis/stream/replies.ts";
-import { type CommandOwner, WireCommand } from "../../src/redis/wire.ts";
+import { type CommandOwner, Promised, WireCommand } from "../../src/redis/wire.ts";
 
 /** A reply as RESP2 text, and what our own command gets for it when it need not go to ioredis. */
 interface Frame {
@@ -56,8 +56,11 @@ test("however replies are cut, each goes whole to the one who waits for it, in o
   const lengths = fc.array(fc.integer({ min: 1, max: 40 }), { minLength: 1, maxLength: 10 });
   await fc.assert(
     fc.asyncProperty(replies, lengths, async (expected, chunkLengths) => {
-      const commands = expected.map(([, isOurs]) =>
-        isOurs ? new WireCommand(owner, commandSpec("get"), ["k"], false) : "sent through the client",
+      const outcomes = expected.map(() => new Promised());
+      const commands = expected.map(([, isOurs], at) =>
+        isOurs
+          ? new WireCommand(owner, commandSpec("get"), ["k"], false, outcomes[at]!)
+          : "sent through the client",
       );
       const queue = commands.map((command) => ({ command }));
       const toDecoder: string[] = [];
@@ -73,7 +76,7 @@ test("however replies are cut, each goes whole to the one who waits for it, in o
       expect(toDecoder).toEqual(expected.filter(goesOn).map(([{ wire }]) => wire.toString("latin1")));
       for (const [at, [{ ours }, isOurs]] of expected.entries()) {
         if (!isOurs || ours === undefined) continue;
-        expect(await (commands[at] as WireCommand).promise).toBe(ours);
+        expect(await outcomes[at]!.promise).toBe(ours);
       }
       expect(queue).toEqual([]);
     }),
@@ -104,7 +107,7 @@ test.each<[string, ...Buffer[]]>([
 test.each(["!3\r\nabc\r\n", ":1.5\r\n", "$abc\r\n", "*x\r\n", "\u0000\r\n", ">1\r\n+x\r\n"])(
   "%j is not RESP2, and said so",
   (wire) => {
-    const command = new WireCommand(owner, commandSpec("get"), ["k"], false);
+    const command = new WireCommand(owner, commandSpec("get"), ["k"], false, new Promised());
     const reader = new ReplyReader({ peekFront: () => ({ command }), shift: () => undefined }, () => {});
 
     expect(() => reader.read(Buffer.from(wire))).toThrow("broken invariant: a RESP");

@@ -11,7 +11,7 @@ import type { Op, OpSink } from "../core/ops.ts";
 import { CoterieError } from "../../errors.ts";
 import { invariant } from "../../invariant.ts";
 import type { Clock, Env, Timer, Timers } from "../../env/index.ts";
-import { type Encoded, encodeArguments, type SentArgument } from "../../redis/index.ts";
+import { Encoded, encodeArguments, encodeAscii, type Outcome } from "../../redis/index.ts";
 import type { Member } from "../group/index.ts";
 import { BATCH } from "../scripts/index.ts";
 
@@ -40,6 +40,8 @@ const CALLS_IN_FLIGHT = 2;
 const HELD_BACK_MS_MAX = 10;
 /** Longer than any: ops that never come too late have it. */
 const DEADLINE_MS_MAX = 1e10;
+/** What stands before the ops: see ARGV of `batch-n.lua`. */
+const HEAD_ARGS = 6;
 const CALLS_AVERAGED = 8;
 /** What is kept for us is kept for so many calls, in steps, so that it seldom changes. */
 const RESERVE_CALLS = 3;
@@ -126,7 +128,7 @@ export class Exchange {
     this.#isScheduled = false;
     let count = this.#countOfCall();
     while (count < this.#ops.length || count === OPS_PER_CALL_MAX) {
-      void this.#call(this.#ops.splice(0, count));
+      this.#call(this.#ops.splice(0, count));
       count = this.#countOfCall();
     }
     if (count === 0) return;
@@ -148,7 +150,7 @@ export class Exchange {
   #callNow(): void {
     const ops = this.#ops;
     this.#ops = [];
-    if (ops.length > 0) void this.#call(ops);
+    if (ops.length > 0) this.#call(ops);
   }
 
   #holdBack(): void {
@@ -158,50 +160,60 @@ export class Exchange {
     });
   }
 
-  async #call(ops: Op[]): Promise<void> {
-    this.#inFlight += 1;
-    await this.#ask(ops);
-    this.#inFlight -= 1;
-    if (this.#ops.length > 0) this.#schedule();
-    else if (this.#inFlight === 0) for (const resolve of this.#idlers.splice(0)) resolve();
-  }
-
-  async #ask(ops: Op[]): Promise<void> {
-    const { boot } = this.#member;
-    if (boot === undefined) return this.#failAll(ops, this.#refusal());
+  #call(ops: Op[]): void {
+    const { boot, instance } = this.#member;
+    if (boot === undefined) {
+      this.#failAll(ops, this.#refusal());
+      return this.#rest();
+    }
     const sentAt = this.#clock.now();
     this.#steady.look();
     const serverUs = Math.floor(this.#member.serverTime(sentAt));
     const short = countShort(ops);
-    const args: SentArgument[] = [boot, this.#settings.prefix, String(serverUs)];
-    args.push(this.#constants[this.#tells() ? 0 : 1]);
-    args.push(String(short), String(earliestUs(ops, short, serverUs)));
-    const keys: SentArgument[] = [this.#ownKeys];
+    const constants = this.#constants[this.#tells() ? 0 : 1];
+    let keys = this.#ownKeys.text;
+    let args = encodeArguments([boot, this.#settings.prefix, String(serverUs)]).text + constants.text;
+    args += encodeAscii(String(short)) + encodeAscii(String(earliestUs(ops, short, serverUs)));
+    let [keyCount, argCount] = [this.#ownKeys.count, HEAD_ARGS];
     let [leastMs, mostMs] = [Number.POSITIVE_INFINITY, 0];
     for (const op of ops) {
-      args.push(op.fields);
-      keys.push(op.keys);
+      args += op.fields.text;
+      argCount += op.fields.count;
+      keys += op.keys.text;
+      keyCount += op.keys.count;
       const deadlineMs = this.#deadlineOf(op);
       leastMs = Math.min(leastMs, deadlineMs);
       mostMs = Math.max(mostMs, deadlineMs);
     }
     const waiting: (Op | undefined)[] = ops;
     const timers = leastMs < mostMs ? this.#failEarlier(waiting, mostMs) : [];
-    let reply: unknown;
-    try {
-      reply = await this.#member.instance.run(BATCH, keys, args, { deadlineMs: mostMs });
-    } catch (error) {
-      invariant(CoterieError.is(error), "an instance fails with a CoterieError", { error });
-      return this.#failAll(waiting, error);
-    } finally {
+    this.#inFlight += 1;
+    const outcome = new CallOutcome((reply, error) => {
       for (const timer of timers) timer.cancel();
+      this.#onOutcome(waiting, sentAt, reply, error);
+    });
+    instance.evaluate(BATCH, new Encoded(keyCount, keys), new Encoded(argCount, args), mostMs, outcome);
+  }
+
+  #onOutcome(ops: (Op | undefined)[], sentAt: number, reply: unknown, error: Error | undefined): void {
+    this.#inFlight -= 1;
+    if (error === undefined) {
+      try {
+        this.#onReply(ops, String(reply), sentAt);
+      } catch (cause) {
+        // Whoever was told already does not count it again.
+        this.#failAll(ops, notUnderstood(this.#member.id, cause));
+      }
+    } else {
+      this.#failAll(ops, CoterieError.is(error) ? error : notUnderstood(this.#member.id, error));
     }
-    try {
-      this.#onReply(waiting, String(reply), sentAt);
-    } catch (error) {
-      // Whoever was told already does not hear of it again: an op counts once.
-      this.#failAll(waiting, notUnderstood(this.#member.id, error));
-    }
+    this.#rest();
+  }
+
+  /** After a call: what was held back goes on, or those hear of it who wait for the end. */
+  #rest(): void {
+    if (this.#ops.length > 0) this.#schedule();
+    else if (this.#inFlight === 0) for (const resolve of this.#idlers.splice(0)) resolve();
   }
 
   #deadlineOf({ deadlineMs }: Op): number {
@@ -291,6 +303,23 @@ export class Exchange {
     const owed = [...this.#owed];
     this.#owed.clear();
     for (const op of owed) if (op.until > now) this.send(op);
+  }
+}
+
+/** The end of one call, either way. */
+class CallOutcome implements Outcome {
+  readonly #hear: (reply: unknown, error: Error | undefined) => void;
+
+  constructor(hear: (reply: unknown, error: Error | undefined) => void) {
+    this.#hear = hear;
+  }
+
+  succeed(reply: unknown): void {
+    this.#hear(reply, undefined);
+  }
+
+  fail(error: Error): void {
+    this.#hear(undefined, error);
   }
 }
 

@@ -7,7 +7,9 @@ import type {
   Argument,
   CallOptions,
   CloseOptions,
+  Encoded,
   InstanceStatus,
+  Outcome,
   Reply,
   Script,
   SentArgument,
@@ -41,6 +43,8 @@ export interface MemberInstance {
     args: readonly SentArgument[],
     options?: CallOptions,
   ): Promise<Reply>;
+  /** `run` for what is in RESP already; `outcome` hears of it later. */
+  evaluate(script: Script, keys: Encoded, args: Encoded, deadlineMs: number, outcome: Outcome): void;
   /** `available` or `connections` may have changed; returns how to stop that. */
   onChange(listener: () => void): () => void;
   /** Made on the first call, closed with the instance. */

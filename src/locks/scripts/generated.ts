@@ -130,6 +130,8 @@ local function keys(count)
   return all
 end
 
+-- Who waits for which key, and whom a key goes to when it is free: the middle of \`batch-n.lua\`, which says what
+-- stands where. Uses its now, sentAt, prefix, mark, client, reserveMs, ticketMs, bargeMax, waitersMax, tells, get.
 local function queueOf(key) return prefix .. ':queue:' .. key end
 local function readersOf(key) return prefix .. ':readers:' .. key end
 local function numbersOf(key) return prefix .. ':readnums:' .. key end

@@ -53,6 +53,11 @@ const short = (...fields: readonly (fc.Arbitrary<Field> | string)[]) =>
 
 const held = fc.tuple(base, number).map((parts) => parts.join(""));
 const value = fc.tuple(base, number, info).map((parts) => parts.join(""));
+const shortOp = fc.oneof(
+  { weight: 8, arbitrary: short("A", value, leaseMs, deadlineMs, token, counter, score) },
+  { weight: 3, arbitrary: short("M", value, leaseMs, deadlineMs, flag) },
+  { weight: 6, arbitrary: short("R", held) },
+);
 const anyOp = fc.oneof(
   { weight: 6, arbitrary: op(lockKeys, "a", kind, value, leaseMs, deadlineMs, token, score, flag, counters) },
   { weight: 2, arbitrary: op(lockKeys, "m", kind, value, leaseMs, deadlineMs, flag) },
@@ -60,15 +65,14 @@ const anyOp = fc.oneof(
   { weight: 4, arbitrary: op(lockKeys, "r", kind, held) },
   { weight: 2, arbitrary: op(lockKeys, "g", kind, held, score) },
   { weight: 1, arbitrary: op(lockKeys, "x", deadlineMs) },
-  { weight: 8, arbitrary: short("A", value, leaseMs, deadlineMs, token, counter, score) },
-  { weight: 3, arbitrary: short("M", value, leaseMs, deadlineMs, flag) },
-  { weight: 6, arbitrary: short("R", held) },
+  { weight: 17, arbitrary: shortOp },
 );
 
 /** reserveMs, ticketMs, bargeMaxMs, waitersMax, tells; none ends while two servers are asked. */
 const settings = fc.constantFrom("500000 600000 60000 100 1", "0 600000 1000000000 2 0");
+const FAR_US = "8000000000000000";
 /** Past, and far away. */
-const deadlineUs = fc.constantFrom("1000", "8000000000000000", "8000000000000000", "8000000000000000");
+const deadlineUs = fc.constantFrom("1000", FAR_US, FAR_US, FAR_US);
 
 export function batchCalls(): fc.Arbitrary<readonly BatchCall[]> {
   const one = fc
@@ -78,6 +82,44 @@ export function batchCalls(): fc.Arbitrary<readonly BatchCall[]> {
       args: [`${client} ${rest}`, countShort(ops), earliest, ...ops.flatMap(({ fields }) => fields)],
     }));
   return fc.array(one, { minLength: 5, maxLength: 40 });
+}
+
+/** The same call of short ops twice: as they are, together, and as general ops one after the other. */
+export interface TwoForms {
+  readonly keys: readonly string[];
+  readonly forms: readonly [readonly string[], readonly string[]];
+}
+
+/** Each key with a counter of its own: ops that share one may draw from it in either order. */
+const ownCounter = ({ fields, keys, isShort }: Op): Op => {
+  const own = fields[0] === "A" ? fields.with(5, String(keys[0]?.codePointAt(7))) : fields;
+  return { fields: own, keys, isShort };
+};
+const shortOps = fc.array(shortOp.filter(isTimely).map(ownCounter), { minLength: 1, maxLength: 6 });
+
+export function shortAndGeneral(): fc.Arbitrary<readonly TwoForms[]> {
+  const one = fc
+    .tuple(fc.constantFrom(...CLIENTS), settings, shortOps)
+    .map(([client, rest, ops]): TwoForms => {
+      const head = `${client} ${rest}`;
+      const keys = ["P:boot", "P:counters", "P:waits", ...ops.flatMap(({ keys: ofOp }) => ofOp)];
+      // Whether one comes late is told for all of them: see the sixth of ARGV.
+      const short = [head, countShort(ops), FAR_US, ...ops.flatMap(({ fields }) => fields)];
+      return { keys, forms: [short, [head, "0", FAR_US, ...ops.flatMap(generalOf)]] };
+    });
+  return fc.array(one, { minLength: 5, maxLength: 40 });
+}
+
+function isTimely({ fields }: Op): boolean {
+  return !fields.includes("-60000");
+}
+
+function generalOf({ fields }: Op): string[] {
+  const [letter = "", first = "", ...rest] = fields;
+  if (letter === "R") return ["r", "x", first, "1"];
+  if (letter === "M") return ["m", "x", first, ...rest, "1"];
+  const [leaseMs = "", deadlineMs = "", proposal = "", ofCounter = "", ofScore = ""] = rest;
+  return ["a", "x", first, leaseMs, deadlineMs, proposal, ofScore, "0", "1", ofCounter, "1"];
 }
 
 /** How many of the first are short and about different keys. */

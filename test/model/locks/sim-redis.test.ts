@@ -1,9 +1,8 @@
-import { readdirSync, readFileSync } from "node:fs";
-
 import fc from "fast-check";
 import { Redis } from "ioredis";
 import { afterAll, beforeAll, expect, test } from "vitest";
 
+import { batchNSource } from "../../../src/locks/scripts/generated.ts";
 import { type RedisGroup, startRedis } from "../../../src/testing/index.ts";
 import {
   bytesOf,
@@ -15,9 +14,10 @@ import {
   simCall,
 } from "../../support/sim/redis/compare.ts";
 import { SimRedis } from "../../support/sim/redis/sim-redis.ts";
-import { batchCalls } from "./batch-calls.ts";
+import { batchCalls, shortAndGeneral } from "./batch-calls.ts";
 import { LUA_CASES } from "./lua-cases.ts";
 
+const BOOT = "1 30000 digest id run member nonce 0";
 /** Clients whose wake-up channel somebody listens to. */
 const LISTENING = ["aaaaaaaaaaaaaaaa", "bbbbbbbbbbbbbbbb"].map((id) => `P:wake:${id}`);
 
@@ -167,9 +167,7 @@ test("scripts of every construct that ours use run as in a real Redis", async ()
 });
 
 test("the lock scripts answer as in a real Redis, and leave the same data and messages", async () => {
-  const folder = new URL("../../../src/locks/scripts/", import.meta.url);
-  const source = readFileSync(new URL("batch-n.lua", folder), "utf8");
-  expect(readdirSync(folder)).toContain("batch-n.lua");
+  const source = batchNSource;
   const sha = (await real.script("LOAD", source)) as string;
   await fc.assert(
     fc.asyncProperty(batchCalls(), async (calls) => {
@@ -186,12 +184,11 @@ test("the lock scripts answer as in a real Redis, and leave the same data and me
           return 1;
         },
       });
-      const boot = "1 30000 digest id run member nonce 0";
-      await real.set("P:boot", boot);
-      sim.execute(["SET", "P:boot", boot]);
+      await real.set("P:boot", BOOT);
+      sim.execute(["SET", "P:boot", BOOT]);
 
       for (const { keys, args } of calls) {
-        const stamped = [boot, "P", String(Math.floor(wallUs())), ...args];
+        const stamped = [BOOT, "P", String(Math.floor(wallUs())), ...args];
         const expected = await ask(["EVALSHA", sha, String(keys.length), ...keys, ...stamped]);
         const got = plain(sim.run({ name: "batch-n", source }, keys.map(bytesOf), stamped.map(bytesOf)));
         requireAlike(args, expected, got);
@@ -202,5 +199,37 @@ test("the lock scripts answer as in a real Redis, and leave the same data and me
       expect(heard).toEqual(messages);
     }),
     { numRuns: 150 },
+  );
+}, 60_000);
+
+test("an op in its shorter form does what the general one does, and so do several together", () => {
+  fc.assert(
+    fc.property(shortAndGeneral(), (calls) => {
+      let nowUs = 1_767_225_600_000_000;
+      const servers = [0, 1].map(() => {
+        const messages: string[] = [];
+        const publish = (channel: string, message: string): number =>
+          messages.push(`${channel} ${message}`) > 0 ? 1 : 0;
+        const subscribers = (): number => 1;
+        const sim = new SimRedis({ runId: "sim", wallUs: () => nowUs, subscribers, publish });
+        sim.execute(["SET", "P:boot", BOOT]);
+        return { sim, messages };
+      });
+      for (const { keys, forms } of calls) {
+        nowUs += 10_000;
+        const answers = servers.map(({ sim }, at) => {
+          const stamped = [BOOT, "P", String(nowUs), ...forms[at as 0 | 1]];
+          return plain(sim.run({ name: "batch-n", source: batchNSource }, keys, stamped));
+        });
+        expect(answers[0]).toEqual(answers[1]);
+      }
+      const [left, right] = servers.map(({ sim }) => {
+        const entries = [...sim.db.copy()].map(([key, { value, expiresAt }]) => ({ key, value, expiresAt }));
+        return entries.toSorted((a, b) => (a.key < b.key ? -1 : 1));
+      });
+      expect(left).toEqual(right);
+      expect(servers[0]!.messages).toEqual(servers[1]!.messages);
+    }),
+    { numRuns: 300 },
   );
 }, 60_000);

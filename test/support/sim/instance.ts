@@ -7,7 +7,7 @@ import { CoterieError, type ErrorCode } from "../../../src/errors.ts";
 import { Histogram } from "../../../src/observe/index.ts";
 import type { MemberInstance } from "../../../src/locks/group/instance.ts";
 import { commandSpec, Encoded } from "../../../src/redis/index.ts";
-import type { Argument, CallOptions, InstanceStatus, Reply } from "../../../src/redis/index.ts";
+import type { Argument, CallOptions, InstanceStatus, Outcome, Reply } from "../../../src/redis/index.ts";
 import type { Script, SentArgument } from "../../../src/redis/index.ts";
 import type { Timer } from "../../../src/env/index.ts";
 import { Line, type LinePorts } from "./line.ts";
@@ -154,6 +154,13 @@ export class SimInstance implements MemberInstance {
       const leftMs = Math.max(1, deadlineMs - (process.now() - startedAt));
       return this.#send(what, run(true), { ...options, deadlineMs: leftMs });
     }
+  }
+
+  evaluate(script: Script, keys: Encoded, args: Encoded, deadlineMs: number, outcome: Outcome): void {
+    this.run(script, [keys], [args], { deadlineMs }).then(
+      (reply) => outcome.succeed(reply),
+      (error: Error) => outcome.fail(error),
+    );
   }
 
   onChange(listener: () => void): () => void {

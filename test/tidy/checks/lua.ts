@@ -5,10 +5,12 @@
 import type { Finding, TreeFile } from "../tree.ts";
 
 const NAME = /\/[a-z][a-z0-9-]*-(?<keyCount>\d+|n)\.lua$/;
+/** What scripts include is none by itself. */
+const PART = /\/scripts\/parts\/[a-z-]+\.lua$/;
 const HEADER_WORDS = ["KEYS", "ARGV", "Returns", "Atomic"];
 
 export function checkScripts(files: readonly TreeFile[]): Finding[] {
-  return files.filter(({ path }) => path.endsWith(".lua")).flatMap((file) => {
+  return files.filter(({ path }) => path.endsWith(".lua") && !PART.test(path)).flatMap((file) => {
     const keyCount = NAME.exec(file.path)?.groups?.["keyCount"];
     if (keyCount === undefined) return [`${file.path}: is not named name-keyCount.lua`];
     const header = /^(?:--.*(?:\n|$))*/.exec(file.text)?.[0] ?? "";

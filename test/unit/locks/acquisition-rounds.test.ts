@@ -2,8 +2,9 @@
  * One acquire over three instances, its answers given by hand and in orders that real ones take only now
  * and then: answers of an older round, and to a raise that came to nothing.
  */
-import { expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 
+import { CoterieError } from "../../../src/errors.ts";
 import { Acquisition, type AcquisitionPort } from "../../../src/locks/core/acquisition.ts";
 import type { Op } from "../../../src/locks/core/ops.ts";
 import type { AcquisitionPlan } from "../../../src/locks/core/plan.ts";
@@ -31,7 +32,9 @@ class Stage {
   /** What was sent to each instance and not answered yet. */
   readonly open: (Op | undefined)[] = [undefined, undefined, undefined];
 
-  constructor() {
+  dueAt: number | undefined;
+
+  constructor(plan = PLAN) {
     const port: AcquisitionPort = {
       send: (at, op) => void (this.open[at] = op),
       isUsable: () => true,
@@ -39,12 +42,12 @@ class Stage {
       ticketTime: () => 5,
       propose: () => (this.proposal += 1_000),
       learn: () => undefined,
-      schedule: () => undefined,
+      schedule: (_, dueAt) => void (this.dueAt = dueAt),
       onWaiting: () => undefined,
       onRaise: () => undefined,
       onOutcome: () => undefined,
     };
-    this.acquisition = new Acquisition(PLAN, port);
+    this.acquisition = new Acquisition(plan, port);
     this.acquisition.start();
   }
 
@@ -147,4 +150,62 @@ test("a message that overtakes the answer to a giving back is acted upon", () =>
   stage.answer(0, "g", "-");
 
   expect(stage.letters[0]).toBe("a");
+});
+
+describe("with a spare", () => {
+  const WITH_SPARE = { ...PLAN, first: [true, true, false] };
+
+  test("a quorum that grants is enough, and the spare is never asked", () => {
+    const stage = new Stage(WITH_SPARE);
+    expect(stage.letters).toEqual(["a", "a", undefined]);
+
+    stage.answer(0, "a", "+");
+    stage.answer(1, "a", "+");
+
+    expect(stage.acquisition.acquired?.fencingToken).toBe(1_000);
+    expect(stage.letters).toEqual([undefined, undefined, undefined]);
+    expect(stage.acquisition.ballots[2]?.isSpare).toBe(true);
+  });
+
+  test("the spare is asked for the same token when one of the first refuses", () => {
+    const stage = new Stage(WITH_SPARE);
+
+    stage.answer(0, "a", "- 5000 0 0");
+
+    expect(stage.letters).toEqual([undefined, "a", "a"]);
+    stage.answer(1, "a", "+");
+    stage.answer(2, "a", "+");
+    expect(stage.acquisition.acquired?.fencingToken).toBe(1_000);
+  });
+
+  test("the spare is asked when one of the first fails", () => {
+    const stage = new Stage(WITH_SPARE);
+
+    stage.acquisition.onFailure(1, stage.open[1]!, new CoterieError("NO_ANSWER", "gone"));
+
+    expect(stage.letters[2]).toBe("a");
+  });
+
+  test("the spare is asked when the others take too long, once", () => {
+    const stage = new Stage(WITH_SPARE);
+    expect(stage.dueAt).toBe(1_000 + PLAN.spareMs);
+    stage.now += PLAN.spareMs;
+
+    stage.acquisition.onDue(stage.now);
+    stage.answer(2, "a", "+");
+    stage.acquisition.onDue(stage.now + 1);
+
+    expect(stage.letters).toEqual(["a", "a", undefined]);
+    expect(stage.acquisition.acquired).toBeUndefined();
+    stage.answer(0, "a", "+");
+    expect(stage.acquisition.acquired?.fencingToken).toBe(1_000);
+  });
+
+  test("whoever gives up releases only what was asked", () => {
+    const stage = new Stage(WITH_SPARE);
+
+    stage.acquisition.abort(new CoterieError("ABORTED", "enough"));
+
+    expect(stage.letters).toEqual(["r", "r", undefined]);
+  });
 });
