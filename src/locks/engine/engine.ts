@@ -214,7 +214,8 @@ export class Engine {
     const info = settings.keys === "plain" ? "" : this.#info(traceparent);
     const deadlineMs = options.deadlineMs ?? settings.deadlineMs;
     const counters = countersOf(resources);
-    const first = this.#first.pick(counters[0] as number, this.#pending.size, this.#env.clock.now());
+    const { clock } = this.#env;
+    const first = this.#first.pick(this.#pending.size, clock.now(), clock.wallNow());
     return new AcquisitionPlan({
       rules: this.#rules,
       target: new Target(kind, base, encodeArguments(keys), counters, info),

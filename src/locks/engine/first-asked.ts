@@ -1,8 +1,9 @@
 /**
  * Which instances are asked first. A quorum is enough, so a lock that nobody is in the way of asks just that
  * many; the others are spares, asked as soon as one of the first refuses, fails, or takes several times as
- * long as calls do, and told of the lock when it is kept for longer than that. Where all processes begin for
- * one resource is the same, so that they meet; instances that are slow or away are not among the first.
+ * long as calls do, and told of the lock when it is kept for longer than that. For some milliseconds the first
+ * are the same for all locks, so that many share few and large calls; the wall clock moves on, the same for all
+ * processes, so that those who want one lock mostly meet. Who is slow or away is not among the first.
  */
 import type { Member } from "../group/index.ts";
 import type { Exchange } from "./exchange.ts";
@@ -15,8 +16,10 @@ const SLOW_MS_MIN = 1;
 const DELAY_MS_MAX = 100;
 /** Now and then all are asked at once: else nothing would be known of the spares. */
 const ALL_EVERY = 32;
-/** What calls take is looked at again after so long. */
+/** What calls take, and who is away, is looked at again after so long. */
 const LOOK_MS = 5;
+/** For so long all begin with the same instance. */
+const TURN_MS = 20;
 
 export interface FirstAskedSettings {
   readonly quorum: number;
@@ -30,7 +33,7 @@ export class FirstAsked {
   readonly #members: readonly Member[];
   readonly #exchanges: readonly Exchange[];
   readonly #settings: FirstAskedSettings;
-  readonly #slow: boolean[];
+  #picked: readonly boolean[] | undefined;
   #delayMs: number;
   #lookAt = Number.NEGATIVE_INFINITY;
   #count = 0;
@@ -39,7 +42,6 @@ export class FirstAsked {
     this.#members = members;
     this.#exchanges = exchanges;
     this.#settings = settings;
-    this.#slow = members.map(() => false);
     this.#delayMs = settings.spareMs;
   }
 
@@ -52,29 +54,32 @@ export class FirstAsked {
    * By place in the group: true for those that are asked first. Undefined when all are, as while few other
    * acquires are `pending`: then the fastest quorum is worth more than what the others cost.
    */
-  pick(counter: number, pending: number, now: number): readonly boolean[] | undefined {
+  pick(pending: number, now: number, wallMs: number): readonly boolean[] | undefined {
     const { quorum, spareMs, spareFrom } = this.#settings;
-    const size = this.#members.length;
     this.#count += 1;
-    if (quorum === size || spareMs === 0 || pending < spareFrom || this.#count % ALL_EVERY === 0) return undefined;
-    if (now >= this.#lookAt) this.#look(now);
-    const picked = this.#slow.map(() => false);
-    let missing = quorum;
-    for (let step = 0; step < size && missing > 0; step += 1) {
-      const at = (counter + step) % size;
-      if (this.#slow[at] === true || this.#members[at]?.boot === undefined) continue;
-      picked[at] = true;
-      missing -= 1;
-    }
-    return missing === 0 ? picked : undefined;
+    if (quorum === this.#members.length || spareMs === 0 || pending < spareFrom) return undefined;
+    if (this.#count % ALL_EVERY === 0) return undefined;
+    if (now >= this.#lookAt) this.#look(now, wallMs);
+    return this.#picked;
   }
 
-  #look(now: number): void {
+  #look(now: number, wallMs: number): void {
     this.#lookAt = now + LOOK_MS;
     const times = this.#exchanges.map(({ callMs }) => callMs);
     const usual = times.toSorted((a, b) => a - b)[times.length >> 1] as number;
-    const { spareMs } = this.#settings;
+    const { quorum, spareMs } = this.#settings;
     this.#delayMs = Math.min(DELAY_MS_MAX, Math.max(spareMs, PATIENCE * usual));
-    times.forEach((ms, at) => (this.#slow[at] = ms > SLOW_RATIO * usual + SLOW_MS_MIN));
+    const size = this.#members.length;
+    const start = Math.floor(wallMs / TURN_MS);
+    const picked = times.map(() => false);
+    let missing = quorum;
+    for (let step = 0; step < size && missing > 0; step += 1) {
+      const at = (start + step) % size;
+      const isSlow = (times[at] as number) > SLOW_RATIO * usual + SLOW_MS_MIN;
+      if (isSlow || this.#members[at]?.boot === undefined) continue;
+      picked[at] = true;
+      missing -= 1;
+    }
+    this.#picked = missing === 0 ? picked : undefined;
   }
 }

@@ -15,29 +15,33 @@ function firstAsked(callMs: readonly number[], away: readonly number[] = [], set
 }
 
 describe("while many acquire at once", () => {
-  test("a quorum is asked first, from a place that the counter decides", () => {
-    const first = firstAsked([1, 1, 1]);
+  test("a quorum is asked first, another one after each turn of the wall clock", () => {
+    const picks = [0, 20, 40, 59, 60].map((wallMs) => firstAsked([1, 1, 1]).pick(MANY, 0, wallMs));
 
-    expect(first.pick(0, MANY, 0)).toEqual([true, true, false]);
-    expect(first.pick(1, MANY, 0)).toEqual([false, true, true]);
-    expect(first.pick(5, MANY, 0)).toEqual([true, false, true]);
+    expect(picks).toEqual([
+      [true, true, false],
+      [false, true, true],
+      [true, false, true],
+      [true, false, true],
+      [true, true, false],
+    ]);
   });
 
   test("one that is away, and one that is slow, are not among the first", () => {
-    expect(firstAsked([1, 1, 1], [0]).pick(0, MANY, 0)).toEqual([false, true, true]);
-    expect(firstAsked([1, 9, 1]).pick(0, MANY, 0)).toEqual([true, false, true]);
-    expect(firstAsked([0.1, 0.9, 0.1]).pick(0, MANY, 0)).toEqual([true, true, false]);
+    expect(firstAsked([1, 1, 1], [0]).pick(MANY, 0, 0)).toEqual([false, true, true]);
+    expect(firstAsked([1, 9, 1]).pick(MANY, 0, 0)).toEqual([true, false, true]);
+    expect(firstAsked([0.1, 0.9, 0.1]).pick(MANY, 0, 0)).toEqual([true, true, false]);
   });
 
   test("all are asked when no quorum is left beside those", () => {
-    expect(firstAsked([1, 1, 1], [0, 1]).pick(0, MANY, 0)).toBeUndefined();
-    expect(firstAsked([1, 9, 1], [0]).pick(0, MANY, 0)).toBeUndefined();
+    expect(firstAsked([1, 1, 1], [0, 1]).pick(MANY, 0, 0)).toBeUndefined();
+    expect(firstAsked([1, 9, 1], [0]).pick(MANY, 0, 0)).toBeUndefined();
   });
 
   test("the others are left alone for several calls, within bounds", () => {
     const delayOf = (...callMs: readonly number[]): number => {
       const first = firstAsked(callMs);
-      first.pick(0, MANY, 0);
+      first.pick(MANY, 0, 0);
       return first.delayMs;
     };
 
@@ -48,7 +52,7 @@ describe("while many acquire at once", () => {
 
   test("now and then all are asked, so that what the others take is known", () => {
     const first = firstAsked([1, 1, 1]);
-    const picks = Array.from({ length: 64 }, () => first.pick(0, MANY, 0));
+    const picks = Array.from({ length: 64 }, () => first.pick(MANY, 0, 0));
 
     expect(picks.filter((pick) => pick === undefined)).toHaveLength(2);
   });
@@ -58,17 +62,17 @@ describe("while many acquire at once", () => {
     const exchanges = callMs.map((_, at) => ({ get callMs() { return callMs[at]; } }) as Exchange);
     const members = callMs.map(() => ({ boot: "record" }) as Member);
     const first = new FirstAsked(members, exchanges, SETTINGS);
-    expect(first.pick(0, MANY, 0)).toEqual([true, true, false]);
+    expect(first.pick(MANY, 0, 0)).toEqual([true, true, false]);
 
     callMs[0] = 50;
 
-    expect(first.pick(0, MANY, 100)).toEqual([false, true, true]);
+    expect(first.pick(MANY, 100, 0)).toEqual([false, true, true]);
   });
 });
 
 test("all are asked where few acquire, where that is wanted, and where none can be spared", () => {
-  expect(firstAsked([1, 1, 1]).pick(0, 7, 0)).toBeUndefined();
-  expect(firstAsked([1, 1, 1], [], { spareMs: 0 }).pick(0, MANY, 0)).toBeUndefined();
-  expect(firstAsked([1, 1]).pick(0, MANY, 0)).toBeUndefined();
-  expect(firstAsked([1], [], { quorum: 1 }).pick(0, MANY, 0)).toBeUndefined();
+  expect(firstAsked([1, 1, 1]).pick(7, 0, 0)).toBeUndefined();
+  expect(firstAsked([1, 1, 1], [], { spareMs: 0 }).pick(MANY, 0, 0)).toBeUndefined();
+  expect(firstAsked([1, 1]).pick(MANY, 0, 0)).toBeUndefined();
+  expect(firstAsked([1], [], { quorum: 1 }).pick(MANY, 0, 0)).toBeUndefined();
 });
