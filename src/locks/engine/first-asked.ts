@@ -14,12 +14,12 @@ const PATIENCE = 3;
 const SLOW_RATIO = 4;
 const SLOW_MS_MIN = 1;
 const DELAY_MS_MAX = 100;
-/** Now and then all are asked at once: else nothing would be known of the spares. */
-const ALL_EVERY = 32;
+/** Now and then all are asked at once: else nothing more would be known of one that was slow. */
+const ALL_MS = 100;
 /** What calls take, and who is away, is looked at again after so long. */
 const LOOK_MS = 5;
 /** For so long all begin with the same instance. */
-const TURN_MS = 20;
+const TURN_MS = 100;
 
 export interface FirstAskedSettings {
   readonly quorum: number;
@@ -36,7 +36,7 @@ export class FirstAsked {
   #picked: readonly boolean[] | undefined;
   #delayMs: number;
   #lookAt = Number.NEGATIVE_INFINITY;
-  #count = 0;
+  #allAt = Number.NEGATIVE_INFINITY;
 
   constructor(members: readonly Member[], exchanges: readonly Exchange[], settings: FirstAskedSettings) {
     this.#members = members;
@@ -56,9 +56,11 @@ export class FirstAsked {
    */
   pick(pending: number, now: number, wallMs: number): readonly boolean[] | undefined {
     const { quorum, spareMs, spareFrom } = this.#settings;
-    this.#count += 1;
     if (quorum === this.#members.length || spareMs === 0 || pending < spareFrom) return undefined;
-    if (this.#count % ALL_EVERY === 0) return undefined;
+    if (now >= this.#allAt) {
+      this.#allAt = now + ALL_MS;
+      return undefined;
+    }
     if (now >= this.#lookAt) this.#look(now, wallMs);
     return this.#picked;
   }

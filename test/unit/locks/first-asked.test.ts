@@ -7,6 +7,13 @@ import type { Member } from "../../../src/locks/group/index.ts";
 const SETTINGS = { quorum: 2, spareMs: 2, spareFrom: 8 };
 const MANY = 50;
 
+/** Who is asked first, after the one that asks all. */
+function pickOf(...given: Parameters<typeof firstAsked>): readonly boolean[] | undefined {
+  const first = firstAsked(...given);
+  first.pick(MANY, 0, 0);
+  return first.pick(MANY, 1, 0);
+}
+
 /** Of instances that are members or not, and whose calls take so long. */
 function firstAsked(callMs: readonly number[], away: readonly number[] = [], settings = {}): FirstAsked {
   const members = callMs.map((_, at) => ({ boot: away.includes(at) ? undefined : "record" }) as Member);
@@ -16,7 +23,11 @@ function firstAsked(callMs: readonly number[], away: readonly number[] = [], set
 
 describe("while many acquire at once", () => {
   test("a quorum is asked first, another one after each turn of the wall clock", () => {
-    const picks = [0, 20, 40, 59, 60].map((wallMs) => firstAsked([1, 1, 1]).pick(MANY, 0, wallMs));
+    const picks = [0, 100, 200, 299, 300].map((wallMs) => {
+      const first = firstAsked([1, 1, 1]);
+      first.pick(MANY, 0, wallMs);
+      return first.pick(MANY, 1, wallMs);
+    });
 
     expect(picks).toEqual([
       [true, true, false],
@@ -28,20 +39,20 @@ describe("while many acquire at once", () => {
   });
 
   test("one that is away, and one that is slow, are not among the first", () => {
-    expect(firstAsked([1, 1, 1], [0]).pick(MANY, 0, 0)).toEqual([false, true, true]);
-    expect(firstAsked([1, 9, 1]).pick(MANY, 0, 0)).toEqual([true, false, true]);
-    expect(firstAsked([0.1, 0.9, 0.1]).pick(MANY, 0, 0)).toEqual([true, true, false]);
+    expect(pickOf([1, 1, 1], [0])).toEqual([false, true, true]);
+    expect(pickOf([1, 9, 1])).toEqual([true, false, true]);
+    expect(pickOf([0.1, 0.9, 0.1])).toEqual([true, true, false]);
   });
 
   test("all are asked when no quorum is left beside those", () => {
-    expect(firstAsked([1, 1, 1], [0, 1]).pick(MANY, 0, 0)).toBeUndefined();
-    expect(firstAsked([1, 9, 1], [0]).pick(MANY, 0, 0)).toBeUndefined();
+    expect(pickOf([1, 1, 1], [0, 1])).toBeUndefined();
+    expect(pickOf([1, 9, 1], [0])).toBeUndefined();
   });
 
   test("the others are left alone for several calls, within bounds", () => {
     const delayOf = (...callMs: readonly number[]): number => {
       const first = firstAsked(callMs);
-      first.pick(MANY, 0, 0);
+      for (const now of [0, 1]) first.pick(MANY, now, 0);
       return first.delayMs;
     };
 
@@ -50,11 +61,11 @@ describe("while many acquire at once", () => {
     expect(delayOf(80, 90, 85)).toBe(100);
   });
 
-  test("now and then all are asked, so that what the others take is known", () => {
+  test("now and then all are asked, so that one which was slow is heard of again", () => {
     const first = firstAsked([1, 1, 1]);
-    const picks = Array.from({ length: 64 }, () => first.pick(MANY, 0, 0));
+    const picks = Array.from({ length: 250 }, (_, now) => first.pick(MANY, now, 0));
 
-    expect(picks.filter((pick) => pick === undefined)).toHaveLength(2);
+    expect(picks.flatMap((pick, now) => (pick === undefined ? [now] : []))).toEqual([0, 100, 200]);
   });
 
   test("what calls take is looked at again", () => {
@@ -62,17 +73,19 @@ describe("while many acquire at once", () => {
     const exchanges = callMs.map((_, at) => ({ get callMs() { return callMs[at]; } }) as Exchange);
     const members = callMs.map(() => ({ boot: "record" }) as Member);
     const first = new FirstAsked(members, exchanges, SETTINGS);
-    expect(first.pick(MANY, 0, 0)).toEqual([true, true, false]);
+    first.pick(MANY, 0, 0);
+    expect(first.pick(MANY, 1, 0)).toEqual([true, true, false]);
 
     callMs[0] = 50;
 
-    expect(first.pick(MANY, 100, 0)).toEqual([false, true, true]);
+    expect(first.pick(MANY, 50, 0)).toEqual([false, true, true]);
   });
 });
 
 test("all are asked where few acquire, where that is wanted, and where none can be spared", () => {
-  expect(firstAsked([1, 1, 1]).pick(7, 0, 0)).toBeUndefined();
-  expect(firstAsked([1, 1, 1], [], { spareMs: 0 }).pick(MANY, 0, 0)).toBeUndefined();
-  expect(firstAsked([1, 1]).pick(MANY, 0, 0)).toBeUndefined();
-  expect(firstAsked([1], [], { quorum: 1 }).pick(MANY, 0, 0)).toBeUndefined();
+  const few = firstAsked([1, 1, 1]);
+  expect([0, 1, 2].map((now) => few.pick(7, now, 0))).toEqual([undefined, undefined, undefined]);
+  expect(pickOf([1, 1, 1], [], { spareMs: 0 })).toBeUndefined();
+  expect(pickOf([1, 1])).toBeUndefined();
+  expect(pickOf([1], [], { quorum: 1 })).toBeUndefined();
 });
