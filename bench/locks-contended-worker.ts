@@ -49,7 +49,7 @@ async function waitAndHold(client: LockClient, job: Job): Promise<Outcome> {
   }
 }
 
-/** As in a process that has worked for a while: a few of its own callers want one lock, then another each time. */
+/** As in a process that has worked for a while: a few callers of its own want one lock, then the next one. */
 async function warmUp(client: LockClient): Promise<void> {
   const giveUpAt = monotonicMs() + WARM_MS_MAX;
   for (let round = 0; round < WARM_ROUNDS && monotonicMs() < giveUpAt; round += 1) {

@@ -76,8 +76,8 @@ export async function inspect(engine: Engine, resource: string): Promise<LockInf
 }
 
 /**
- * Each resource once, in no order; what is taken or released meanwhile may be missed. Rejects with NO_QUORUM when
- * so few instances can be read that a lock could be missed.
+ * Each resource once, in no order; what is taken or released meanwhile may be missed. Rejects with NO_QUORUM
+ * when so few instances can be read that a lock could be missed.
  */
 export async function* list(
   engine: Engine,
@@ -110,7 +110,7 @@ export async function* list(
   // Whatever a quorum holds stands on one of so many.
   const needed = members.length - quorum + 1;
   if (scanned >= needed) return;
-  const message = `list: ${scanned} of ${members.length} instances could be read to the end, ${needed} needed`;
+  const message = `list: ${scanned} of ${members.length} instances could be read, ${needed} needed`;
   throw new CoterieError("NO_QUORUM", message, { details: { scanned, needed }, cause: missing });
 }
 

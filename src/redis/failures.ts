@@ -4,6 +4,7 @@
  * unless it only reads. An error reply means that the server looked at it and said no.
  */
 import { CoterieError, type ErrorCode } from "../errors.ts";
+import type { CommandSpec } from "./commands.ts";
 import type { WireCommand } from "./wire.ts";
 
 /** Replies by which a server says that it did nothing and why; by their first word. */
@@ -85,4 +86,24 @@ export function plainMessage(error: unknown): string {
 /** The text without the credentials of any URL in it. */
 function redact(text: string): string {
   return text.replaceAll(/([a-z][a-z0-9+.-]*:\/\/)\S*@/gi, "$1***@");
+}
+
+export function cannotEncode(spec: CommandSpec, cause: unknown): CoterieError {
+  const message = `${spec.name.toUpperCase()}: the arguments cannot be encoded`;
+  return new CoterieError("INVALID_ARGUMENT", message, { details: { command: spec.name }, cause });
+}
+
+export function closedError(instance: string): CoterieError {
+  return new CoterieError("CLOSED", `instance "${instance}" is closed`, {
+    details: { instance },
+  });
+}
+
+export function circuitOpen(instance: string, openMs: number, retryAfterMs: number): CoterieError {
+  const silentMs = Math.round(openMs);
+  return new CoterieError(
+    "CIRCUIT_OPEN",
+    `instance "${instance}" does not answer (for ${silentMs} ms); the next try is made for you`,
+    { details: { instance, silentMs, retryAfterMs } },
+  );
 }

@@ -25,8 +25,17 @@ import {
 } from "./commands.ts";
 import { addressOf, type InstanceInput, readTarget, type Target } from "./connect.ts";
 import { Deadlines } from "./deadlines.ts";
-import { isUnknownScript, plainMessage, replyFailure, unanswered, unreachable } from "./failures.ts";
-import { checkKeyCount, type Script } from "./script.ts";
+import {
+  cannotEncode,
+  circuitOpen,
+  closedError,
+  isUnknownScript,
+  plainMessage,
+  replyFailure,
+  unanswered,
+  unreachable,
+} from "./failures.ts";
+import { checkKeyCount, evalsOf, type Script } from "./script.ts";
 import {
   type CircuitState,
   type CloseOptions,
@@ -39,12 +48,10 @@ import { coalesceWrites } from "./stream/coalesce.ts";
 import { readReplies } from "./stream/replies.ts";
 import { commandQueueOf, queuedBytesOf, socketOf } from "./stream/socket.ts";
 import { Subscriber } from "./subscriber.ts";
-import { type CommandOwner, countArguments, isReplyError, type Outcome, Promised, WireCommand } from "./wire.ts";
+import { type CommandOwner, countArguments, isReplyError, Promised } from "./wire.ts";
+import { type Outcome, WireCommand } from "./wire.ts";
 
 const PING = commandSpec("ping");
-/** By SHA and by source. */
-const EVALS = [commandSpec("evalsha"), commandSpec("eval")] as const;
-const EVALS_READ_ONLY = [commandSpec("evalsha_ro"), commandSpec("eval_ro")] as const;
 const CLOSE_SHAPE = { graceMs: numberField(1000, { min: 0, max: WAIT_MS_MAX }) };
 /** A PING unanswered and nothing heard for as long as this many checks: the connection itself is suspect. */
 const SILENT_CHECKS_MAX = 4;
@@ -173,7 +180,7 @@ export class Instance implements CommandOwner {
     checkKeyCount(script, keys.length);
     const startedAt = this.#env.clock.now();
     const rest = [countArguments(keys), ...keys, ...args];
-    const [bySha, bySource] = script.readOnly ? EVALS_READ_ONLY : EVALS;
+    const [bySha, bySource] = evalsOf(script);
     try {
       return await this.send(bySha, [script.sha, ...rest], options);
     } catch (error) {
@@ -185,27 +192,22 @@ export class Instance implements CommandOwner {
     }
   }
 
-  /**
-   * `run` for what is in RESP already, without promises, which would be most of what a call costs here. Its
-   * `outcome` hears of it later, never within this call.
-   */
+  /** `run` for what is in RESP, without what promises cost; `outcome` hears later, never within this call. */
   evaluate(script: Script, keys: Encoded, args: Encoded, deadlineMs: number, outcome: Outcome): void {
     checkKeyCount(script, keys.count);
     const refusal = this.refusal();
     if (refusal !== undefined) return process.nextTick(() => outcome.fail(refusal));
     const startedAt = this.#env.clock.now();
-    const rest = [keys.count, keys, args];
-    const [bySha, bySource] = script.readOnly ? EVALS_READ_ONLY : EVALS;
-    const withSource = (error: Error): void => {
+    const [bySha, bySource] = evalsOf(script);
+    const send = (spec: CommandSpec, text: string, ms: number, to: Outcome): void =>
+      this.#dispatch(new WireCommand(this, spec, [text, keys.count, keys, args], false, to), ms);
+    const fail = (error: Error): void => {
       if (!isUnknownScript(error)) return outcome.fail(error);
       this.#counters.add("scriptsSent");
       const leftMs = Math.max(1, deadlineMs - (this.#env.clock.now() - startedAt));
-      const refused = this.refusal();
-      if (refused !== undefined) return outcome.fail(refused);
-      this.#dispatch(new WireCommand(this, bySource, [script.source, ...rest], false, outcome), leftMs);
+      send(bySource, script.source, leftMs, outcome);
     };
-    const first: Outcome = { succeed: (reply) => outcome.succeed(reply), fail: withSource };
-    this.#dispatch(new WireCommand(this, bySha, [script.sha, ...rest], false, first), deadlineMs);
+    send(bySha, script.sha, deadlineMs, { succeed: (reply) => outcome.succeed(reply), fail });
   }
 
   /** `call` for a command that is known to be safe on a shared connection: the hot path. */
@@ -228,8 +230,10 @@ export class Instance implements CommandOwner {
   refusal(): CoterieError | undefined {
     if (this.#closing) return closedError(this.id);
     if (this.#state !== "ready") return unreachable(this.id, this.#state, this.#lastError);
-    if (this.#circuit === "open") return this.#circuitError();
-    const { inFlightMax } = this.#settings;
+    const { healthMs, inFlightMax } = this.#settings;
+    if (this.#circuit === "open") {
+      return circuitOpen(this.id, this.#env.clock.now() - this.#circuitSince, healthMs);
+    }
     if (this.#inFlight < inFlightMax) return undefined;
     return new CoterieError(
       "OVERLOADED",
@@ -335,16 +339,6 @@ export class Instance implements CommandOwner {
     if (isSilent && this.#state === "ready") this.#becomeCircuit("open");
     command.settleWith(
       unanswered(this.id, command, "its deadline passed", { reason: "deadline" }),
-    );
-  }
-
-  #circuitError(): CoterieError {
-    const silentMs = Math.round(this.#env.clock.now() - this.#circuitSince);
-    const retryAfterMs = this.#settings.healthMs;
-    return new CoterieError(
-      "CIRCUIT_OPEN",
-      `instance "${this.id}" does not answer (for ${silentMs} ms); the next try is made for you`,
-      { details: { instance: this.id, silentMs, retryAfterMs } },
     );
   }
 
@@ -501,15 +495,4 @@ export function createInstance(
   env: Env = systemEnv,
 ): Instance {
   return new Instance(readTarget(place, input, settings.connectDeadlineMs), settings, env);
-}
-
-function cannotEncode(spec: CommandSpec, cause: unknown): CoterieError {
-  const message = `${spec.name.toUpperCase()}: the arguments cannot be encoded`;
-  return new CoterieError("INVALID_ARGUMENT", message, { details: { command: spec.name }, cause });
-}
-
-function closedError(instance: string): CoterieError {
-  return new CoterieError("CLOSED", `instance "${instance}" is closed`, {
-    details: { instance },
-  });
 }

@@ -6,6 +6,7 @@
 import { createHash } from "node:crypto";
 
 import { CoterieError, quote } from "../errors.ts";
+import { commandSpec, type CommandSpec } from "./commands.ts";
 
 export interface Script {
   /** For errors and counters. */
@@ -37,6 +38,14 @@ export function defineScript({ name, keyCount, source, readOnly = false }: Scrip
     );
   }
   return { name, keyCount, source, readOnly, sha: createHash("sha1").update(source).digest("hex") };
+}
+
+const EVALS = [commandSpec("evalsha"), commandSpec("eval")] as const;
+const EVALS_READ_ONLY = [commandSpec("evalsha_ro"), commandSpec("eval_ro")] as const;
+
+/** The commands that run it, by its SHA and by its source. */
+export function evalsOf(script: Script): readonly [CommandSpec, CommandSpec] {
+  return script.readOnly ? EVALS_READ_ONLY : EVALS;
 }
 
 /** Throws INVALID_ARGUMENT when the script takes another number of keys. */

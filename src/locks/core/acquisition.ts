@@ -12,12 +12,11 @@
 import { CoterieError } from "../../errors.ts";
 import { invariant } from "../../invariant.ts";
 import type { AgendaItem } from "./agenda.ts";
-import { failedToAcquire } from "./failure.ts";
+import { answerError, failedToAcquire } from "./failure.ts";
 import { leaseEnd, remainingMin } from "./lease.ts";
 import { acquireOp, giveBackOp, type Op, type OpSink, raiseOp, readAcquireAnswer, releaseOp } from "./ops.ts";
 import { Acquired, type AcquisitionPlan, Ballot } from "./plan.ts";
 import type { Listed, Registered } from "./roster.ts";
-import { describe } from "../resources.ts";
 import { decideToken, Grant, leaseStart, type Vote } from "./votes.ts";
 
 /** What an acquisition needs of the outside. */
@@ -136,7 +135,7 @@ export class Acquisition implements OpSink, AgendaItem, Listed, Registered<Acqui
     this.#phase = "failed";
   }
 
-  /** A message of an instance: w, the lock is kept for us there, or after how many ms to look for ourselves. */
+  /** A message of an instance: w, the lock is kept for us there, or after how many ms to look. */
   onMessage(at: number, word: string): void {
     const ballot = this.#ballot(at);
     if (this.#phase === "failed") return;
@@ -421,7 +420,7 @@ export class Acquisition implements OpSink, AgendaItem, Listed, Registered<Acqui
     this.#port.send(at, op);
   }
 
-  /** The lock is ours if a quorum holds it for long enough, of those alone that raised their counters if so. */
+  /** The lock is ours if a quorum holds it for long enough; if so, of those alone that raised counters. */
   #confirm(raisedOnly: boolean): boolean {
     const { leaseMs, target, rules } = this.plan;
     const startedAt = leaseStart(grantsOf(this.ballots, raisedOnly), rules.quorum);
@@ -488,20 +487,4 @@ export class Acquisition implements OpSink, AgendaItem, Listed, Registered<Acqui
   #failure(why: "refused" | "waited" | "slow"): CoterieError {
     return failedToAcquire(this.plan, this.ballots, why, this.waitedMs);
   }
-}
-
-function answerError(plan: AcquisitionPlan, at: number, vote: "late" | "full" | "tooLong"): CoterieError {
-  const details = { instance: plan.rules.instances[at] };
-  const what = describe(plan.resources);
-  if (vote === "full") {
-    return new CoterieError("OVERLOADED", `${what}: too many wait for it already`, { details });
-  }
-  if (vote === "late") {
-    return new CoterieError("NO_ANSWER", `${what}: the command came too late and did nothing`, {
-      details,
-    });
-  }
-  return new CoterieError("CONFIG_MISMATCH", `${what}: the lease is longer than the group allows`, {
-    details,
-  });
 }

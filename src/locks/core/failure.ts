@@ -86,3 +86,24 @@ function tooFew(
     cause: errors[0],
   });
 }
+
+/** Why an instance that answered an acquire has neither granted nor refused. */
+export function answerError(
+  plan: AcquisitionPlan,
+  at: number,
+  vote: "late" | "full" | "tooLong",
+): CoterieError {
+  const details = { instance: plan.rules.instances[at] };
+  const what = describe(plan.resources);
+  if (vote === "full") {
+    return new CoterieError("OVERLOADED", `${what}: too many wait for it already`, { details });
+  }
+  if (vote === "late") {
+    return new CoterieError("NO_ANSWER", `${what}: the command came too late and did nothing`, {
+      details,
+    });
+  }
+  return new CoterieError("CONFIG_MISMATCH", `${what}: the lease is longer than the group allows`, {
+    details,
+  });
+}

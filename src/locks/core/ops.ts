@@ -183,7 +183,7 @@ function isUsual({ kind, keys, counters }: Target): boolean {
   return kind === "x" && keys.count === 1 && counters.length < 2;
 }
 
-/** What stands behind a holder token in a lock's value, with lease and deadline: often the same many times. */
+/** What stands behind a holder token in a lock's value, with lease and deadline: often the same as before. */
 let last = { info: "", number: -1, leaseMs: -1, deadlineMs: -1, head: "", tail: "" };
 
 /** The lock's value, the lease and the deadline. */

@@ -7,7 +7,7 @@
  * the instance is back, for as long as a lease can last.
  */
 import type { SteadyClock } from "../core/steady-clock.ts";
-import type { Op, OpSink } from "../core/ops.ts";
+import { Op, type OpSink } from "../core/ops.ts";
 import { CoterieError } from "../../errors.ts";
 import { invariant } from "../../invariant.ts";
 import type { Clock, Env, Timer, Timers } from "../../env/index.ts";
@@ -293,8 +293,8 @@ export class Exchange {
       if (owed.until > now && this.#owed.size < OWED_MAX) break;
       this.#owed.delete(owed);
     }
-    const until = (op as Partial<OwedOp>).until ?? now + this.#settings.leaseMsMax;
-    this.#owed.add({ ...op, sink: NOBODY, until });
+    const until = op instanceof OwedOp ? op.until : now + this.#settings.leaseMsMax;
+    this.#owed.add(new OwedOp(op, until));
   }
 
   #payOwed(): void {
@@ -323,9 +323,17 @@ class CallOutcome implements Outcome {
   }
 }
 
-interface OwedOp extends Op {
+/** Nobody waits for a release that was owed. */
+const NOBODY: OpSink = { onAnswer: () => {}, onFailure: () => {} };
+
+class OwedOp extends Op {
   /** When it is of no use any more, on the steady clock. */
   readonly until: number;
+
+  constructor({ letter, isShort, fields, keys, deadlineMs }: Op, until: number) {
+    super(letter, isShort, fields, keys, deadlineMs, NOBODY);
+    this.until = until;
+  }
 }
 
 /** How many of the first ops are in the shorter form and about different keys. */
@@ -352,9 +360,6 @@ function encodeConstants(settings: ExchangeSettings, reserveMs: number): readonl
   const numbers = [clientId, reserveMs, ticketMs, bargeMaxMs, waitersMax].join(" ");
   return [encodeArguments([`${numbers} 1`]), encodeArguments([`${numbers} 0`])];
 }
-
-/** Nobody waits for a release that was owed. */
-const NOBODY: OpSink = { onAnswer: () => {}, onFailure: () => {} };
 
 /** It may have done what was asked, but its word does not count. */
 function leapt(instance: string): CoterieError {

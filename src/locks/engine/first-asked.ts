@@ -1,8 +1,8 @@
 /**
  * Which instances are asked first. A quorum is enough, so a lock that nobody is in the way of asks just that
  * many; the others are spares, asked as soon as one of the first refuses, fails, or takes several times as
- * long as calls do, and told of the lock when it is kept for longer than that. For some milliseconds the first
- * are the same for all locks, so that many share few and large calls; the wall clock moves on, the same for all
+ * long as calls do, and told of the lock when it is kept for longer than that. The first are the same for all
+ * locks for a while, so that many share few and large calls; the wall clock moves on, the same for all
  * processes, so that those who want one lock mostly meet. Who is slow or away is not among the first.
  */
 import type { Member } from "../group/index.ts";

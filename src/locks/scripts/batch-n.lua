@@ -4,11 +4,12 @@
 --       anything; 4.. the ops' lock keys, in order (strings; beside each, by name, its queue (zset), readers
 --       (zset) and reader numbers (hash)).
 -- ARGV: 1 boot record as the client registered it; 2 prefix; 3 when the client sent this, on this server's
---       clock, microseconds; 4 client id, reserveMs, ticketMs, bargeMaxMs, waitersMax and whether this instance
---       tells who comes next, with spaces; 5 how many of the first ops are A, M or R and have different keys;
---       6 the earliest deadline of those, on this server's clock, microseconds; then the ops: a letter and its fields (see `ops`).
+--       clock, microseconds; 4 client id, reserveMs, ticketMs, bargeMaxMs, waitersMax and whether this
+--       instance tells who comes next, with spaces; 5 how many of the first ops are A, M or R and have
+--       different keys; 6 the earliest deadline of those, on this server's clock, microseconds; then the
+--       ops: a letter and its fields (see `ops`).
 -- Returns: one text. Its first line is this server's TIME, seconds and microseconds, or "ABSTAIN" and that
---       time when the boot record is not the one given, and then nothing was done. One line for each op follows.
+--       when the boot record is not the one given, and then nothing was done. A line for each op follows.
 -- Atomic: a lock must not change hands between the look at it and the taking of it, and an instance must
 --       not change its membership between the look at the boot record and whatever rests on it.
 --
@@ -30,7 +31,7 @@ local leaseMsMax = tonumber(string.match(ARGV[1], '^%d+ (%d+)'))
 local at, nextKey, last = 7, 4, #ARGV
 local answers = { time[1] .. ' ' .. time[2] }
 
--- The usual case first, exclusive locks on one key each that nobody waits for: all of them with a few commands.
+-- The usual case first, exclusive locks on one key each that nobody waits for: a few commands for all.
 -- What turns out not to be usual is left for later; the keys differ, so the order does not matter.
 local usual, left = tonumber(ARGV[5]), {}
 if now > tonumber(ARGV[6]) then usual = 0 end
@@ -145,7 +146,8 @@ local function propose(counters, proposal)
   for _, counter in ipairs(counters) do
     high = math.max(high, tonumber(call('HGET', KEYS[2], counter) or 0))
   end
-  if tonumber(proposal) <= high or tonumber(proposal) > now + SKEW_US then return '+' .. format('%.0f', high) end
+  local proposed = tonumber(proposal)
+  if proposed <= high or proposed > now + SKEW_US then return '+' .. format('%.0f', high) end
   for _, counter in ipairs(counters) do call('HSET', KEYS[2], counter, proposal) end
   return '+'
 end
@@ -264,8 +266,8 @@ function ops.f()
   return '+'
 end
 
--- r kind held keyCount: takes back what the holder has (its token and the highest number), and its ticket; "+"
--- when it had all of the keys, else "-". R held: the same for one exclusive key.
+-- r kind held keyCount: takes back what the holder has (its token and the highest number), and its ticket;
+-- "+" when it had all of the keys, else "-". R held: the same for one exclusive key.
 function ops.r(kind, count)
   kind = kind or field()
   local held, wanted, answer = field(), keys(count), '+'

@@ -46,7 +46,7 @@ const op = (keys: fc.Arbitrary<readonly string[]>, ...fields: readonly (fc.Arbit
     .map(([ofOp, ...all]): Op => {
       return { keys: ofOp, fields: [...all.flat(), String(ofOp.length)], isShort: false };
     });
-const short = (...fields: readonly (fc.Arbitrary<Field> | string)[]) =>
+const shortOf = (...fields: readonly (fc.Arbitrary<Field> | string)[]) =>
   fc
     .tuple(shortKey, ...fields.map((field) => (typeof field === "string" ? fc.constant(field) : field)))
     .map(([key, ...all]): Op => ({ keys: [key], fields: all.flat(), isShort: true }));
@@ -54,9 +54,9 @@ const short = (...fields: readonly (fc.Arbitrary<Field> | string)[]) =>
 const held = fc.tuple(base, number).map((parts) => parts.join(""));
 const value = fc.tuple(base, number, info).map((parts) => parts.join(""));
 const shortOp = fc.oneof(
-  { weight: 8, arbitrary: short("A", value, leaseMs, deadlineMs, token, counter, score) },
-  { weight: 3, arbitrary: short("M", value, leaseMs, deadlineMs, flag) },
-  { weight: 6, arbitrary: short("R", held) },
+  { weight: 8, arbitrary: shortOf("A", value, leaseMs, deadlineMs, token, counter, score) },
+  { weight: 3, arbitrary: shortOf("M", value, leaseMs, deadlineMs, flag) },
+  { weight: 6, arbitrary: shortOf("R", held) },
 );
 const anyOp = fc.oneof(
   { weight: 6, arbitrary: op(lockKeys, "a", kind, value, leaseMs, deadlineMs, token, score, flag, counters) },
@@ -118,8 +118,8 @@ function generalOf({ fields }: Op): string[] {
   const [letter = "", first = "", ...rest] = fields;
   if (letter === "R") return ["r", "x", first, "1"];
   if (letter === "M") return ["m", "x", first, ...rest, "1"];
-  const [leaseMs = "", deadlineMs = "", proposal = "", ofCounter = "", ofScore = ""] = rest;
-  return ["a", "x", first, leaseMs, deadlineMs, proposal, ofScore, "0", "1", ofCounter, "1"];
+  const [lease = "", deadline = "", proposal = "", ofCounter = "", ofScore = ""] = rest;
+  return ["a", "x", first, lease, deadline, proposal, ofScore, "0", "1", ofCounter, "1"];
 }
 
 /** How many of the first are short and about different keys. */

@@ -207,13 +207,13 @@ test("an op in its shorter form does what the general one does, and so do severa
     fc.property(shortAndGeneral(), (calls) => {
       let nowUs = 1_767_225_600_000_000;
       const servers = [0, 1].map(() => {
-        const messages: string[] = [];
+        const heard: string[] = [];
         const publish = (channel: string, message: string): number =>
-          messages.push(`${channel} ${message}`) > 0 ? 1 : 0;
+          heard.push(`${channel} ${message}`) > 0 ? 1 : 0;
         const subscribers = (): number => 1;
         const sim = new SimRedis({ runId: "sim", wallUs: () => nowUs, subscribers, publish });
         sim.execute(["SET", "P:boot", BOOT]);
-        return { sim, messages };
+        return { sim, heard };
       });
       for (const { keys, forms } of calls) {
         nowUs += 10_000;
@@ -224,11 +224,12 @@ test("an op in its shorter form does what the general one does, and so do severa
         expect(answers[0]).toEqual(answers[1]);
       }
       const [left, right] = servers.map(({ sim }) => {
-        const entries = [...sim.db.copy()].map(([key, { value, expiresAt }]) => ({ key, value, expiresAt }));
-        return entries.toSorted((a, b) => (a.key < b.key ? -1 : 1));
+        const all = [...sim.db.copy()];
+        const entries = all.map(([name, { value, expiresAt }]) => ({ name, value, expiresAt }));
+        return entries.toSorted((a, b) => (a.name < b.name ? -1 : 1));
       });
       expect(left).toEqual(right);
-      expect(servers[0]!.messages).toEqual(servers[1]!.messages);
+      expect(servers[0]!.heard).toEqual(servers[1]!.heard);
     }),
     { numRuns: 300 },
   );

@@ -10,7 +10,7 @@ import type { Op } from "../../../src/locks/core/ops.ts";
 import type { AcquisitionPlan } from "../../../src/locks/core/plan.ts";
 import { encodeArguments } from "../../../src/redis/index.ts";
 
-const PLAN: AcquisitionPlan = {
+const PLAN = {
   rules: { instances: ["a", "b", "c"], quorum: 2, reserveMs: 50, splitMs: 10, refreshMs: 3_000, pollMs: 50 },
   target: { kind: "x", base: "0".repeat(28), keys: encodeArguments(["k"]), counters: [7], info: "" },
   resources: ["k"],
@@ -21,7 +21,7 @@ const PLAN: AcquisitionPlan = {
   ticketTime: undefined,
   first: undefined,
   spareMs: 2,
-};
+} satisfies AcquisitionPlan;
 
 /** An acquisition whose instances are the test. */
 class Stage {
@@ -34,7 +34,7 @@ class Stage {
 
   dueAt: number | undefined;
 
-  constructor(plan = PLAN) {
+  constructor(plan: AcquisitionPlan = PLAN) {
     const port: AcquisitionPort = {
       send: (at, op) => void (this.open[at] = op),
       isUsable: () => true,

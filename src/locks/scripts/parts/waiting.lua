@@ -1,5 +1,6 @@
--- Who waits for which key, and whom a key goes to when it is free: the middle of `batch-n.lua`, which says what
--- stands where. Uses its now, sentAt, prefix, mark, client, reserveMs, ticketMs, bargeMax, waitersMax, tells, get.
+-- Who waits for which key, and whom a key goes to when it is free: the middle of `batch-n.lua`, which says
+-- what stands where. Uses its now, prefix, mark, client, reserveMs, ticketMs, bargeMax, waitersMax, tells
+-- and get.
 local function queueOf(key) return prefix .. ':queue:' .. key end
 local function readersOf(key) return prefix .. ':readers:' .. key end
 local function numbersOf(key) return prefix .. ':readnums:' .. key end
@@ -135,8 +136,8 @@ local function wantedBy(ticket, key)
   return wanted
 end
 
--- Tells the next clients: each looks, one after the other, whether things went on. One may be dead as well. One
--- of the instances does so: messages to all others would be most of what a hand-over costs.
+-- Tells the next clients: each looks, one after the other, whether things went on. One may be dead as well.
+-- One of the instances does so: messages to all others would be most of what a hand-over costs.
 local function tellNext(queue, ticket, key, ms)
   local told, count, left = { [sub(ticket, 1, 16)] = true }, 0, 64
   walk(queue, function(candidate)
