@@ -76,13 +76,14 @@ export async function inspect(engine: Engine, resource: string): Promise<LockInf
 }
 
 /**
- * Each resource once, in no order; what is taken or released meanwhile may be missed. Rejects with NO_QUORUM
- * when so few instances can be read that a lock could be missed.
+ * Each resource once, in no order. What is taken or released meanwhile may be missed, and what stands on a
+ * bare quorum of which one does not answer. Rejects with NO_QUORUM when a majority does not.
  */
 export async function* list(
   engine: Engine,
   options: ListOptions = {},
 ): AsyncGenerator<LockInfo, undefined, undefined> {
+  engine.requireOpen();
   const { match } = readOptions("list", options, LIST_SHAPE);
   if (engine.settings.keys === "plain") {
     throw new CoterieError("INVALID_ARGUMENT", "list: plain keys cannot be told from other keys");
@@ -103,7 +104,7 @@ export async function* list(
       scanned += 1;
     } catch (error) {
       // One that goes away meanwhile is missed only if too few others are left.
-      if (!CoterieError.is(error) || error.code === "NO_QUORUM") throw error;
+      if (!CoterieError.is(error) || error.code === "NO_QUORUM" || error.code === "CLOSED") throw error;
       missing = error;
     }
   }

@@ -57,6 +57,8 @@ export class WireCommand {
 
   readonly #owner: CommandOwner;
   readonly #wire: string | Buffer;
+  /** What ioredis gives to those who trace commands. */
+  readonly promise: Promise<Reply> | undefined;
   readonly #outcome: Outcome;
 
   /** Throws what encoding throws, for instance for bytes whose memory was given away. */
@@ -74,6 +76,9 @@ export class WireCommand {
     this.args = args;
     this.bytesWanted = bytesWanted;
     this.#outcome = outcome;
+    this.promise = outcome instanceof Promised ? outcome.promise : undefined;
+    // Without a promise there is nothing that could be traced.
+    this.isTraced = this.promise === undefined;
   }
 
   /** The server's reply, from ioredis or from our own reader. */

@@ -115,7 +115,8 @@ test("a crowd whose process is suspect is not gone through again and again", asy
   const key = `${name}:lock:r`;
   const suspect = "f".repeat(16);
   const tickets = Array.from({ length: 1000 }, (_, n) => ["1", `${suspect}${String(n).padStart(12, "0")}x`]);
-  await raw.set(`${name}:client:${suspect}`, "0", "PX", 60_000);
+  await raw.set(`${name}:client:${suspect}`, "-11", "PX", 60_000);
+  await raw.set(`${name}:waits`, "1", "PX", 60_000);
   await raw.zadd(`${name}:queue:${key}`, ...tickets.flat());
   await raw.pexpire(`${name}:queue:${key}`, 60_000);
   await (await one.acquire("r")).release();

@@ -395,3 +395,34 @@ test("whoever is far away is kept its place until its answer can come, among oth
     await Promise.all(wires.map((wire) => wire.stop()));
   }
 }, 60_000);
+
+test("what is released while its only waiter is suspect is told to it, and not found seconds later", async () => {
+  redis = await startRedis({ count: 3, provider: "process" });
+  settings = { name: "run" };
+  const waits = { waitMs: LONG_MS, leaseMs: LONG_MS };
+  const [holder, other] = await Promise.all([0, 1].map(() => opened.open(redis.urls, settings)));
+  const wires = await Promise.all(redis.instances.map((instance) => TcpProxy.open(instance)));
+  try {
+    const slow = await opened.open(wires.map(({ url }) => url), settings);
+    const [first, second] = [await holder!.acquire("k1", waits), await holder!.acquire("k2", waits)];
+    const both = ["k1", "k2"].map((resource) => slow.acquire(resource, waits));
+    await isWaiting(slow, 2);
+    const next = other!.acquire("k1", waits);
+    await isWaiting(other!);
+    // It hears nothing for a while, so it lets k1 go by, and k2 is released meanwhile.
+    for (const wire of wires) wire.delay("toClient", 80);
+
+    await first.release();
+    const passedBy = await next;
+    await second.release();
+    for (const wire of wires) wire.pass("toClient");
+    const tookMs = await elapsedMs(() => both[1]!);
+
+    expect(tookMs).toBeLessThan(SOON_MS);
+    await passedBy.release();
+    await (await both[0]!).release();
+  } finally {
+    await opened.closeAll();
+    await Promise.all(wires.map((wire) => wire.stop()));
+  }
+});

@@ -166,7 +166,7 @@ export class Acquisition implements OpSink, AgendaItem, Listed, Registered<Acqui
   // AgendaItem
 
   onDue(now: number): void {
-    if (this.#phase === "asking") this.#askSpares();
+    if (this.#phase === "asking" || this.#phase === "raising") this.#askSpares();
     if (this.#phase !== "waiting") return;
     if (now >= this.#endAt) return this.#fail(this.#failure("waited"));
     if (now >= this.#graceAt && this.#isTooFew()) return this.#fail(this.#failure("refused"));
@@ -344,7 +344,7 @@ export class Acquisition implements OpSink, AgendaItem, Listed, Registered<Acqui
     if (this.#phase === "raising") {
       if (this.#confirm(true)) return;
       const possible = this.ballots.filter(({ raised, asked }) => raised || asked !== undefined).length;
-      if (possible >= quorum) return;
+      if (possible >= quorum || this.#askSpares()) return;
       this.#phase = "asking";
       return this.#again();
     }

@@ -241,7 +241,9 @@ export class Exchange {
     const serverUs = Number(seconds) * 1e6 + Number(micros);
     invariant(Number.isFinite(serverUs), "a reply begins with the server's time", { first });
     const now = this.#clock.now();
-    this.#callMs += (now - sentAt - this.#callMs) / CALLS_AVERAGED;
+    // The first one as it is: else a client would seem near until it had asked often.
+    const before = this.#callMs === 0 ? now - sentAt : this.#callMs;
+    this.#callMs = before + (now - sentAt - before) / CALLS_AVERAGED;
     this.#keepForLongEnough();
     const isTrue = this.#member.heard(serverUs, sentAt, now);
     this.#steady.look();

@@ -70,7 +70,7 @@ export class FirstAsked {
     const times = this.#exchanges.map(({ callMs }) => callMs);
     const usual = times.toSorted((a, b) => a - b)[times.length >> 1] as number;
     const { quorum, spareMs } = this.#settings;
-    this.#delayMs = Math.min(DELAY_MS_MAX, Math.max(spareMs, PATIENCE * usual));
+    this.#delayMs = Math.max(spareMs, Math.min(DELAY_MS_MAX, PATIENCE * usual));
     const size = this.#members.length;
     const start = Math.floor(wallMs / TURN_MS);
     const picked = times.map(() => false);

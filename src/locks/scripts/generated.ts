@@ -38,45 +38,59 @@ local answers = { time[1] .. ' ' .. time[2] }
 
 -- The usual case first, exclusive locks on one key each that nobody waits for: a few commands for all.
 -- What turns out not to be usual is left for later; the keys differ, so the order does not matter.
-local usual, left = tonumber(ARGV[5]), {}
+local usual, left, leftCount = tonumber(ARGV[5]), {}, 0
 if now > tonumber(ARGV[6]) then usual = 0 end
-local counters, proposals, grants = {}, {}, {}
-local reads, readBy = {}, {}
+local takes, reads, readBy = {}, {}, {}
 for n = 1, usual do
   local op, key, start = ARGV[at], KEYS[nextKey], at
   at = at + (op == 'R' and 2 or op == 'A' and 7 or 5)
   answers[n + 1] = '+'
   if found[2] and call('EXISTS', prefix .. ':queue:' .. key) == 1 or
     op ~= 'R' and tonumber(ARGV[start + 2]) > leaseMsMax then
-    left[#left + 1] = { n, start, nextKey }
-  elseif op ~= 'A' then
+    left[n] = { start, nextKey }
+    leftCount = leftCount + 1
+  elseif op == 'A' then
+    takes[#takes + 1] = n
+    takes[#takes + 1] = start
+    takes[#takes + 1] = nextKey
+  else
     reads[#reads + 1] = key
     readBy[#reads] = { n, start, nextKey }
-  elseif call('SET', key, ARGV[start + 1], 'PX', ARGV[start + 2], 'NX') then
-    counters[#counters + 1] = ARGV[start + 5]
-    proposals[#counters], grants[#counters] = ARGV[start + 4], n
-  else
-    left[#left + 1] = { n, start, nextKey }
   end
   nextKey = nextKey + 1
 end
+-- What is given up first: where memory is short, nothing is stored, and that must not keep it.
 if #reads > 0 then
   local values = usual == 1 and { found[3] } or call('MGET', unpack(reads))
-  local freed = {}
+  local freed, renewed = {}, {}
   for n, key in ipairs(reads) do
     local start, value = readBy[n][2], values[n]
-    local given, ms = ARGV[start + 1], ARGV[start + 2]
+    local given = ARGV[start + 1]
     if not value or sub(value, 1, 36) > sub(given, 1, 36) or sub(value, 1, 28) ~= sub(given, 1, 28) then
-      left[#left + 1] = readBy[n]
+      left[readBy[n][1]] = { start, readBy[n][3] }
+      leftCount = leftCount + 1
     elseif ARGV[start] == 'R' then
       freed[#freed + 1] = key
-    elseif call('PTTL', key) > tonumber(ms) then
-      left[#left + 1] = readBy[n]
+    elseif call('PTTL', key) > tonumber(ARGV[start + 2]) then
+      left[readBy[n][1]] = { start, readBy[n][3] }
+      leftCount = leftCount + 1
     else
-      call('SET', key, given, 'PX', ms)
+      renewed[key] = start
     end
   end
   if #freed > 0 then call('DEL', unpack(freed)) end
+  for key, start in pairs(renewed) do call('SET', key, ARGV[start + 1], 'PX', ARGV[start + 2]) end
+end
+local counters, proposals, grants = {}, {}, {}
+for n = 1, #takes, 3 do
+  local place, start, keyAt = takes[n], takes[n + 1], takes[n + 2]
+  if call('SET', KEYS[keyAt], ARGV[start + 1], 'PX', ARGV[start + 2], 'NX') then
+    counters[#counters + 1] = ARGV[start + 5]
+    proposals[#counters], grants[#counters] = ARGV[start + 4], place
+  else
+    left[place] = { start, keyAt }
+    leftCount = leftCount + 1
+  end
 end
 if #counters > 0 then
   local highs = call('HMGET', KEYS[2], unpack(counters))
@@ -93,7 +107,7 @@ if #counters > 0 then
   end
   if #raised > 0 then call('HSET', KEYS[2], unpack(raised)) end
 end
-if at > last and #left == 0 then return table.concat(answers, '\\n') end
+if at > last and leftCount == 0 then return table.concat(answers, '\\n') end
 
 -- From here on one op after the other, each with all that may be in its way.
 local sentAt = tonumber(ARGV[3])
@@ -151,10 +165,12 @@ local function stateOf(id)
   return clients[id]
 end
 
+local isRefreshed = false
+
 local function setAlive()
-  if clients[client] == reserveMs then return end
+  if isRefreshed then return end
   call('SET', prefix .. ':client:' .. client, reserveMs, 'PX', ticketMs)
-  clients[client] = reserveMs
+  clients[client], isRefreshed = reserveMs, true
 end
 
 local function forget(id)
@@ -211,7 +227,7 @@ local function valueOf(key)
   local id = sub(value, 2, 17)
   call('DEL', key)
   local state = stateOf(id)
-  if state and state >= 0 and call('ZSCORE', queueOf(key), sub(value, 2, 30)) then
+  if id ~= client and state and state >= 0 and call('ZSCORE', queueOf(key), sub(value, 2, 30)) then
     call('SET', prefix .. ':client:' .. id, -1 - state, 'XX', 'KEEPTTL')
     clients[id] = -1 - state
   end
@@ -287,7 +303,12 @@ local function serve(key)
   local queue = queueOf(key)
   while true do
     local ticket = first(queue)
-    if not ticket or stuck[ticket] then return end
+    if not ticket then
+      -- Those that are left are suspect: nothing is kept for them, but when they go on they must know.
+      local suspect = call('ZRANGE', queue, 0, 0)[1]
+      return suspect and tell(suspect, 'w', key)
+    end
+    if stuck[ticket] then return end
     local kind = sub(ticket, 29)
     if kind == 'r' then return serveReaders(key, queue) end
     if kind == 'w' and readUntil(key) then return end
@@ -561,10 +582,15 @@ local function one()
   return ops[field()]()
 end
 
+-- Whoever asks is alive, whatever it has let run out.
+if (stateOf(client) or 0) < 0 then setAlive() end
+
 local restAt, restKey = at, nextKey
-for _, op in ipairs(left) do
-  at, nextKey = op[2], op[3]
-  answers[op[1] + 1] = one()
+for n = 1, leftCount > 0 and usual or 0 do
+  if left[n] then
+    at, nextKey = left[n][1], left[n][2]
+    answers[n + 1] = one()
+  end
 end
 at, nextKey = restAt, restKey
 while at <= last do answers[#answers + 1] = one() end

@@ -225,7 +225,10 @@ test("an op in its shorter form does what the general one does, and so do severa
       }
       const [left, right] = servers.map(({ sim }) => {
         const all = [...sim.db.copy()];
-        const entries = all.map(([name, { value, expiresAt }]) => ({ name, value, expiresAt }));
+        const entries = all.map(([name, { value, expiresAt }]) => {
+          // How long clients and queues live is noted anew by ops in the general form alone.
+          return { name, value, expiresAt: name.startsWith("P:lock:") ? expiresAt : undefined };
+        });
         return entries.toSorted((a, b) => (a.name < b.name ? -1 : 1));
       });
       expect(left).toEqual(right);

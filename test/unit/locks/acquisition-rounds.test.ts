@@ -201,6 +201,21 @@ describe("with a spare", () => {
     expect(stage.acquisition.acquired?.fencingToken).toBe(1_000);
   });
 
+  test("the spare is asked when a raise fails, and its grant is raised as well", () => {
+    const stage = new Stage({ ...WITH_SPARE, waitMs: 0 });
+    stage.answer(0, "a", "+3000");
+    stage.answer(1, "a", "+");
+    expect(stage.letters).toEqual(["f", "f", undefined]);
+
+    stage.answer(0, "f", "+");
+    stage.acquisition.onFailure(1, stage.open[1]!, new CoterieError("MAYBE_APPLIED", "gone"));
+
+    expect([stage.acquisition.error, stage.letters[2]]).toEqual([undefined, "a"]);
+    stage.answer(2, "a", "+");
+    stage.answer(2, "f", "+");
+    expect(stage.acquisition.acquired?.fencingToken).toBe(3_001);
+  });
+
   test("whoever gives up releases only what was asked", () => {
     const stage = new Stage(WITH_SPARE);
 

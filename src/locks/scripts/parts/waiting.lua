@@ -18,10 +18,12 @@ local function stateOf(id)
   return clients[id]
 end
 
+local isRefreshed = false
+
 local function setAlive()
-  if clients[client] == reserveMs then return end
+  if isRefreshed then return end
   call('SET', prefix .. ':client:' .. client, reserveMs, 'PX', ticketMs)
-  clients[client] = reserveMs
+  clients[client], isRefreshed = reserveMs, true
 end
 
 local function forget(id)
@@ -78,7 +80,7 @@ local function valueOf(key)
   local id = sub(value, 2, 17)
   call('DEL', key)
   local state = stateOf(id)
-  if state and state >= 0 and call('ZSCORE', queueOf(key), sub(value, 2, 30)) then
+  if id ~= client and state and state >= 0 and call('ZSCORE', queueOf(key), sub(value, 2, 30)) then
     call('SET', prefix .. ':client:' .. id, -1 - state, 'XX', 'KEEPTTL')
     clients[id] = -1 - state
   end
@@ -154,7 +156,12 @@ local function serve(key)
   local queue = queueOf(key)
   while true do
     local ticket = first(queue)
-    if not ticket or stuck[ticket] then return end
+    if not ticket then
+      -- Those that are left are suspect: nothing is kept for them, but when they go on they must know.
+      local suspect = call('ZRANGE', queue, 0, 0)[1]
+      return suspect and tell(suspect, 'w', key)
+    end
+    if stuck[ticket] then return end
     local kind = sub(ticket, 29)
     if kind == 'r' then return serveReaders(key, queue) end
     if kind == 'w' and readUntil(key) then return end
