@@ -3,7 +3,7 @@ import type { Counts } from "../../support/sim/counts.ts";
 import { FAULT_NAMES, type FaultName } from "../../support/sim/faults.ts";
 
 /** Every fault must have met something at least in one seed of this many. */
-const SEEDS_PER_FAULT = 100;
+const SEEDS_PER_FAULT = 150;
 
 export { FAULT_NAMES as ALL_FAULTS };
 

@@ -145,32 +145,6 @@ export const MUTANTS: readonly Mutant[] = [
     without: only("process paused", "process slept", "replies held", "wire slow"),
   },
   {
-    name: "a give-back takes away what was granted after it",
-    file: SCRIPTS,
-    from: "if not value or sub(value, 1, 28) ~= base or sub(value, 29, 36) > number then return false end",
-    to: "if not value or sub(value, 1, 28) ~= base then return false end",
-    finds: /overlap/,
-    instances: 3,
-    seedsMax: 1000,
-    without: only("connection stuck", "wire cut"),
-    // It must be on its way for longer than the client takes to connect again, and somebody must wait on.
-    tweak: (plan) => ({
-      ...plan,
-      world: { ...plan.world, line: { ...plan.world.line, healthMs: 20, connectDeadlineMs: 20 } },
-      work: {
-        ...plan.work,
-        settings: { ...plan.work.settings, spareMs: 0 },
-        waitsMs: [1500],
-        resources: ["one"],
-        workers: 2,
-        holdMsMax: 20,
-        thinkMsMax: 10,
-      },
-      faults: { ...plan.faults, pauseMs: plan.faults.pauseMs / 3, lastsMsMax: 400 },
-      runMs: 1500,
-    }),
-  },
-  {
     name: "a command that comes late is done all the same",
     file: SCRIPTS,
     from: "local function isLate(deadlineMs) return now > sentAt + tonumber(deadlineMs) * 1000 end",
