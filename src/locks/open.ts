@@ -27,7 +27,7 @@ const NAME_NEEDED = "1 to 64 letters, digits, dots, underscores or hyphens";
 /** With fewer acquires at once the fastest quorum is worth more than what asking all of them costs. */
 const SPARE_FROM = 8;
 
-/** How far a token may be ahead of a server's clock: part of the protocol, not an option. */
+/** How far a token may be ahead of a server's clock: part of the protocol, and SKEW_US in `batch-n.lua`. */
 const TOKEN_SKEW_MS_MAX = 600_000;
 
 const SHAPE = {

@@ -49,6 +49,7 @@ export interface LockerSettings extends Omit<ExchangeSettings, "prefix" | "clien
   readonly splitMs: number;
   readonly spareMs: number;
   readonly spareFrom: number;
+  readonly tokenSkewMaxMs: number;
   readonly keys: "encoded" | "plain";
 }
 

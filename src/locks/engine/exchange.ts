@@ -23,7 +23,6 @@ export interface ExchangeSettings {
   readonly leaseMsMax: number;
   readonly reserveMs: number;
   readonly ticketMs: number;
-  readonly tokenSkewMaxMs: number;
   readonly bargeMaxMs: number;
   readonly waitersMax: number;
 }
