@@ -1,0 +1,46 @@
+/**
+ * What the core wants done, in this order:
+ *
+ * 1. `messages` may leave at once, even before the write: the disk and the network work side by side.
+ * 2. `snapshot`, `entries` and `hardState` are written, in the order of the Readys. If `mustSync`, they must
+ *    be on the disk before the next step. A snapshot is restored into the state machine as well.
+ * 3. `messagesAfterSync` leave; they promise what was written. Then `persisted(write)` is called.
+ * 4. `committed` is applied, then `applied(index)` is called.
+ */
+import type { Entry } from "./log/entry.ts";
+import type { HardState } from "./log/reader.ts";
+import type { Snapshot } from "./log/snapshot.ts";
+import type { Message } from "./message/message.ts";
+import type { ConfirmedRead } from "./roles/reads-queue.ts";
+import type { Role } from "./roles/state.ts";
+
+export interface RoleChange {
+  readonly role: Role;
+  /** NOBODY while none is known. */
+  readonly leader: number;
+  readonly term: number;
+}
+
+export interface Ready {
+  /** Names the write in `persisted()`; 0 when there is nothing to write and nothing waits for a write. */
+  readonly write: number;
+  /** To be stored, when it changed. */
+  readonly hardState: HardState | undefined;
+  /** To be appended; what the log has at their indexes and above is replaced. */
+  readonly entries: readonly Entry[];
+  /** Takes the place of the whole log and of the state machine's state. */
+  readonly snapshot: Snapshot | undefined;
+  readonly mustSync: boolean;
+  readonly messages: readonly Message[];
+  readonly messagesAfterSync: readonly Message[];
+  /** To be applied, in order; those of kind `config` by `applyChange()` as well. */
+  readonly committed: readonly Entry[];
+  /** Reads that the state answers once it has applied up to their index. */
+  readonly reads: readonly ConfirmedRead[];
+  /** Contexts of reads that will not be confirmed; they may be asked for again. */
+  readonly refusedReads: readonly number[];
+  /** Ids of forwarded proposals that the leader did not take; they did not happen. */
+  readonly refusedProposals: readonly number[];
+  /** When role, leader or term are others than in the Ready before. */
+  readonly roleChange: RoleChange | undefined;
+}
