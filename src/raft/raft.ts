@@ -39,9 +39,8 @@ export class Raft {
   #storedVote: number;
   #storedCommit: number;
   #lastRole: RoleChange;
-  /** The highest index of a `config` entry that was handed out, and of one that was applied. */
-  #configHandedOut = 0;
-  #configApplied = 0;
+  /** The indexes of `config` entries that were handed out and are not applied yet. */
+  #changes: number[] = [];
   #failure: unknown;
 
   constructor(options: RaftOptions, reader: LogReader, stored: StoredState) {
@@ -82,6 +81,11 @@ export class Raft {
 
   get lastIndex(): number {
     return this.#state.log.lastIndex;
+  }
+
+  /** The term of the entry at an index; undefined when it was compacted or is not there. */
+  termAt(index: number): number | undefined {
+    return this.#state.log.term(index);
   }
 
   /** The configuration in force here. */
@@ -222,26 +226,35 @@ export class Raft {
   /** A committed change of members comes into force; called when its entry is applied. Returns the result. */
   applyChange(entry: Entry): Config {
     return this.#guard(() => {
-      invariant(entry.kind === "config" && entry.index > this.#configApplied, "a change is applied once", {
+      const { tracker, log } = this.#state;
+      const [next] = this.#changes;
+      invariant(entry.kind === "config" && entry.index === next, "a change is applied in its turn, once", {
         index: entry.index,
         kind: entry.kind,
-        before: this.#configApplied,
+        next,
       });
-      this.#configApplied = entry.index;
-      return applyChange(this.#state, entry);
+      this.#changes.shift();
+      // A snapshot that came meanwhile has this change in it, and maybe later ones.
+      const isOvertaken = entry.index <= Math.max(log.applied, log.unstable.snapshot?.index ?? 0);
+      return isOvertaken ? tracker.config : applyChange(this.#state, entry);
     });
   }
 
   /** The state machine has applied everything up to the end of a Ready's committed entries. */
   applied(index: number): void {
     this.#guard(() => {
-      invariant(
-        this.#configApplied >= Math.min(this.#configHandedOut, index) || this.#configHandedOut > index,
-        "a change of members is applied with its entry",
-        { index, handedOut: this.#configHandedOut, applied: this.#configApplied },
-      );
-      // A snapshot may have overtaken what the state machine was busy with.
-      this.#applied(Math.max(index, this.#state.log.applied));
+      const { log } = this.#state;
+      // What a snapshot has overtaken need not be applied.
+      while ((this.#changes[0] ?? Infinity) <= log.applied) this.#changes.shift();
+      const [change] = this.#changes;
+      const isWhole =
+        index <= Math.max(log.handedOut, log.applied) && (change === undefined || index < change);
+      invariant(isWhole, "what was handed out is applied, changes of members included", {
+        index,
+        handedOut: log.handedOut,
+        change,
+      });
+      this.#applied(Math.max(index, log.applied));
     });
   }
 
@@ -283,6 +296,7 @@ export class Raft {
       mustSync,
       messages: state.messages,
       messagesAfterSync,
+      toSelf,
       committed,
       reads: reads.confirmed,
       refusedReads: reads.refused,
@@ -299,7 +313,7 @@ export class Raft {
 
   #handOut(committed: readonly Entry[], mayBeUnstable: boolean): void {
     this.#state.log.applying(committed, mayBeUnstable);
-    for (const entry of committed) if (entry.kind === "config") this.#configHandedOut = entry.index;
+    for (const { kind, index } of committed) if (kind === "config") this.#changes.push(index);
   }
 
   #mayBeUnstable(): boolean {

@@ -33,6 +33,8 @@ export interface Ready {
   readonly mustSync: boolean;
   readonly messages: readonly Message[];
   readonly messagesAfterSync: readonly Message[];
+  /** What this peer acknowledges to itself: taken in by `persisted()`, and here to be looked at only. */
+  readonly toSelf: readonly Message[];
   /** To be applied, in order; those of kind `config` by `applyChange()` as well. */
   readonly committed: readonly Entry[];
   /** Reads that the state answers once it has applied up to their index. */

@@ -18,8 +18,12 @@ export interface SnapshotTransfer {
   readonly snapshot: Snapshot;
   /** The first part that the peer has not acknowledged. */
   acknowledged: number;
+  /** The part that its last answer wanted: less than it had acknowledged, if it was restarted. */
+  wanted: number;
   /** The first part that was not sent. */
   next: number;
+  /** The part that was last sent again because a later one arrived before it. */
+  resent: number;
   /** Ticks since the peer last acknowledged a part that was new. */
   idleTicks: number;
 }
@@ -73,7 +77,7 @@ export class Progress {
     this.pendingSnapshot = snapshot.index;
     this.nextIndex = Math.max(snapshot.index, this.matchIndex) + 1;
     this.sentCommit = snapshot.index;
-    this.transfer = { snapshot, acknowledged: 0, next: 0, idleTicks: 0 };
+    this.transfer = { snapshot, acknowledged: 0, wanted: 0, next: 0, resent: -1, idleTicks: 0 };
   }
 
   /** An append with so many entries was sent. */

@@ -57,6 +57,11 @@ export class RaftLog {
     return this.#applied;
   }
 
+  /** The last entry that the state machine was given. */
+  get handedOut(): number {
+    return this.#applying;
+  }
+
   get lastIndex(): number {
     return this.#terms.lastIndex;
   }
@@ -241,13 +246,13 @@ export class RaftLog {
       got: entries.length,
     });
     for (let at = 0; at < entries.length; at += 1) {
-      const { index, term } = entries[at] as Entry;
-      if (index !== from + at || term !== this.#terms.at(index)) {
+      const entry = entries[at];
+      if (entry?.index !== from + at || entry.term !== this.#terms.at(entry.index)) {
         invariant(false, "the storage gives back the entries that it was given", {
           wanted: from + at,
           wantedTerm: this.#terms.at(from + at),
-          index,
-          term,
+          index: entry?.index,
+          term: entry?.term,
         });
       }
     }

@@ -2,6 +2,7 @@
  * A snapshot stands for all entries up to its index. It is cut into parts, so that a large one travels
  * beside the heartbeats and goes on where it stopped; the core never looks into a part.
  */
+import { invariant } from "../../invariant.ts";
 import type { Config } from "../group/config.ts";
 
 export interface Snapshot {
@@ -29,16 +30,15 @@ export interface Assembly {
   readonly index: number;
   readonly term: number;
   readonly parts: number;
-  readonly received: Uint8Array[];
+  /** By part; one that has not arrived is not there. */
+  readonly received: (Uint8Array | undefined)[];
+  /** The first part that has not arrived. */
+  wanted: number;
 }
 
 export function partOf(snapshot: Snapshot, part: number): SnapshotPart {
-  return {
-    index: snapshot.index,
-    term: snapshot.term,
-    config: snapshot.config,
-    part,
-    parts: snapshot.parts.length,
-    data: snapshot.parts[part] as Uint8Array,
-  };
+  const { index, term, config, parts } = snapshot;
+  const data = parts[part];
+  invariant(data instanceof Uint8Array, "a snapshot has all its parts", { index, part, parts: parts.length });
+  return { index, term, config, part, parts: parts.length, data };
 }

@@ -70,7 +70,7 @@ function contentProblem(message: Message, settings: Settings): Refusal | undefin
   if (!Array.isArray(entries)) return "entries";
   if (entries.length > settings.entriesMax) return "size";
   if (type === "append") return appendProblem(message);
-  if (type === "propose") return entries.length > 0 && entries.every(isCommand) ? undefined : "entries";
+  if (type === "propose") return areCommands(entries) ? undefined : "entries";
   if (entries.length > 0) return "entries";
   if (type === "snapshot") return partProblem(message.snapshot, message.term);
   if (type === "appendResponse" && message.reject && message.hint > message.index) return "number";
@@ -87,6 +87,12 @@ function appendProblem(message: Message): Refusal | undefined {
     ({ term } = entry);
   }
   return term <= message.term && Number.isSafeInteger(index) ? undefined : "entries";
+}
+
+function areCommands(entries: readonly Entry[]): boolean {
+  // Unlike every(), this looks at holes.
+  for (const entry of entries) if (!isCommand(entry)) return false;
+  return entries.length > 0;
 }
 
 function isCommand(entry: Entry): boolean {

@@ -3,6 +3,7 @@
  * refuses; nothing is dropped silently. Changes of members pass one at a time: the next one enters when the
  * one before is applied (thesis, 4.3), and a configuration is in force from where it is applied.
  */
+import { invariant } from "../../invariant.ts";
 import { changed, type Config, type ConfigChange, isJoint, isVoter, leavesJoint } from "../group/config.ts";
 import { decodeChange } from "../group/change-codec.ts";
 import { Entry, NO_DATA } from "../log/entry.ts";
@@ -24,13 +25,7 @@ import { abortTransfer, becomeFollower } from "./transitions.ts";
  * `overloaded` too much waits; `changePending`, `changeInvalid` for a change of members.
  */
 export type ProposalRefusal =
-  | "noLeader"
-  | "notLeader"
-  | "removed"
-  | "transferring"
-  | "overloaded"
-  | "changePending"
-  | "changeInvalid";
+  "noLeader" | "notLeader" | "removed" | "transferring" | "overloaded" | "changePending" | "changeInvalid";
 
 export type Proposed =
   /** In the leader's log at these indexes, of this term: committed if that term's leader lasts. */
@@ -60,6 +55,10 @@ export function handlePropose(state: RaftState, message: Message): void {
 
 /** The change in a committed `config` entry comes into force. Returns the configuration after it. */
 export function applyChange(state: RaftState, entry: Entry): Config {
+  // One that took entries without the snapshot before them would hold itself for the only voter.
+  invariant(state.tracker.config.voters.length > 0, "a change applies to members that are known", {
+    index: entry.index,
+  });
   const change = decodeChange(entry.data);
   const next = change === undefined ? "it does not decode" : changed(state.tracker.config, change);
   // Alike on every peer, since all apply the same entry to the same configuration.

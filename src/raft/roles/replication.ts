@@ -166,7 +166,9 @@ export function tickTransfers(state: RaftState): void {
     transfer.idleTicks += 1;
     if (transfer.idleTicks < state.settings.snapshotResendTicks) continue;
     transfer.idleTicks = 0;
-    transfer.next = Math.min(transfer.acknowledged, transfer.snapshot.parts.length - 1);
+    transfer.acknowledged = Math.min(transfer.wanted, transfer.snapshot.parts.length - 1);
+    transfer.next = transfer.acknowledged;
+    transfer.resent = -1;
     sendParts(state, peerId, transfer);
   }
 }
@@ -180,9 +182,13 @@ function stepBack(state: RaftState, progress: Progress, message: Message): void 
   maybeSendAppend(state, from, true);
 }
 
-/** Whatever brought the peer so far, once the log reaches it, appends go on. */
+/**
+ * Whatever brought the peer so far, once the log reaches it, appends go on. If the log was compacted again
+ * while the snapshot travelled, the next snapshot follows.
+ */
 function maybeLeaveSnapshot(state: RaftState, progress: Progress): void {
-  if (progress.matchIndex + 1 < state.log.firstIndex()) return;
+  const isReached = progress.matchIndex + 1 >= state.log.firstIndex();
+  if (!isReached && progress.matchIndex < progress.pendingSnapshot) return;
   progress.becomeProbe();
-  progress.becomeReplicate();
+  if (isReached) progress.becomeReplicate();
 }

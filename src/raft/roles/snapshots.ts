@@ -4,7 +4,6 @@
  * answers is resumed by the leader's ticks. A snapshot of one part is answered by the acknowledgement alone.
  */
 import { invariant } from "../../invariant.ts";
-import { isMember } from "../group/config.ts";
 import type { Progress, SnapshotTransfer } from "../group/progress.ts";
 import { type Assembly, partOf, type SnapshotPart } from "../log/snapshot.ts";
 import { type Message, MessageDraft } from "../message/message.ts";
@@ -26,28 +25,32 @@ export function sendParts(state: RaftState, to: number, transfer: SnapshotTransf
   const { snapshot, acknowledged } = transfer;
   const end = Math.min(snapshot.parts.length, acknowledged + state.settings.snapshotPartsMax);
   while (transfer.next < end) {
-    const message = new MessageDraft("snapshot", to);
-    message.snapshot = partOf(snapshot, transfer.next);
-    state.send(message);
+    sendPart(state, to, transfer, transfer.next);
     transfer.next += 1;
   }
 }
 
-/** The follower has all parts below `hint`. */
+/** The follower has all parts below `hint`, and got the part before `context` last. */
 export function handleSnapshotResponse(state: RaftState, progress: Progress, message: Message): void {
   progress.isRecentlyActive = true;
   const { transfer } = progress;
   if (transfer === undefined) return;
   const { snapshot } = transfer;
+  const { index, logTerm, hint, context, from } = message;
   // About another snapshot, or more than there is: late or wrong.
-  if (message.index !== snapshot.index || message.logTerm !== snapshot.term) return;
-  if (message.hint > snapshot.parts.length) return;
-  if (message.hint > transfer.acknowledged) {
-    transfer.acknowledged = message.hint;
+  if (index !== snapshot.index || logTerm !== snapshot.term || hint >= snapshot.parts.length) return;
+  transfer.wanted = hint;
+  if (hint > transfer.acknowledged) {
+    transfer.acknowledged = hint;
     transfer.idleTicks = 0;
   }
   transfer.next = Math.max(transfer.next, transfer.acknowledged);
-  sendParts(state, message.from, transfer);
+  // A later part came first: the wanted one is lost, or at least late. It is sent again once.
+  if (context > hint + 1 && hint === transfer.acknowledged && hint > transfer.resent) {
+    transfer.resent = hint;
+    sendPart(state, from, transfer, hint);
+  }
+  sendParts(state, from, transfer);
 }
 
 /** A part arrives at a follower. */
@@ -60,7 +63,8 @@ export function handleSnapshot(state: RaftState, message: Message): void {
       const wanted = new MessageDraft("snapshotResponse", message.from);
       wanted.index = part.index;
       wanted.logTerm = part.term;
-      wanted.hint = state.assembly?.received.length ?? 0;
+      wanted.hint = state.assembly?.wanted ?? 0;
+      wanted.context = part.part + 1;
       state.send(wanted);
       return;
     }
@@ -73,10 +77,12 @@ export function handleSnapshot(state: RaftState, message: Message): void {
   state.sendAfterSync(acknowledged);
 }
 
-/** False when what the snapshot stands for is here already, or is not for this peer. */
+/**
+ * False when what the snapshot stands for is here already. It may well be from before this peer was added:
+ * the entry that adds it follows.
+ */
 function isOfUse(state: RaftState, part: SnapshotPart): boolean {
   if (part.index <= state.log.committed) return false;
-  if (!isMember(part.config, state.id)) return false;
   if (!state.log.matches(part.index, part.term)) return true;
   // The log has that very entry: all up to it is committed, and nothing need be replaced.
   state.log.commitTo(part.index);
@@ -92,14 +98,24 @@ function assemble(state: RaftState, part: SnapshotPart): readonly Uint8Array[] |
     before.index === part.index &&
     before.term === part.term &&
     before.parts === part.parts;
-  const assembly: Assembly = isSame
-    ? before
-    : { index: part.index, term: part.term, parts: part.parts, received: [] };
+  // Late: this leader has gone on to a newer one.
+  if (before !== undefined && part.index < before.index) return undefined;
+  const assembly: Assembly = isSame ? before : startAssembly(part);
   state.assembly = assembly;
-  // Parts are taken in order; whatever else comes is answered with the one that is wanted.
-  if (part.part === assembly.received.length) assembly.received.push(part.data);
-  if (assembly.received.length < assembly.parts) return undefined;
-  return assembly.received;
+  const { received, parts } = assembly;
+  received[part.part] ??= part.data;
+  while (received[assembly.wanted] !== undefined) assembly.wanted += 1;
+  return assembly.wanted < parts ? undefined : (received as Uint8Array[]);
+}
+
+function startAssembly({ index, term, parts }: SnapshotPart): Assembly {
+  return { index, term, parts, received: [], wanted: 0 };
+}
+
+function sendPart(state: RaftState, to: number, { snapshot }: SnapshotTransfer, part: number): void {
+  const message = new MessageDraft("snapshot", to);
+  message.snapshot = partOf(snapshot, part);
+  state.send(message);
 }
 
 function restore(state: RaftState, part: SnapshotPart, parts: readonly Uint8Array[]): void {

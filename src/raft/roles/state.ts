@@ -55,13 +55,16 @@ export class RaftState {
     this.id = settings.peerId;
     this.settings = settings;
     this.log = new RaftLog(reader, settings.applyingBytesMax);
-    invariant(term >= this.log.lastTerm, "a peer's term is at least that of its last entry", {
+    // A group may be founded on a snapshot of term 1, with nothing after it: its first election is of term 1.
+    const isFounded = term === 0 && this.log.lastTerm === 1 && this.log.lastIndex < this.log.firstIndex();
+    invariant(term >= this.log.lastTerm || isFounded, "a peer's term is at least that of its last entry", {
       term,
       lastTerm: this.log.lastTerm,
     });
     this.term = term;
     this.votedFor = votedFor;
-    this.log.commitTo(commitIndex);
+    // What was applied had been committed, whatever the last commit index that reached the disk.
+    this.log.commitTo(Math.max(commitIndex, appliedIndex));
     if (appliedIndex > 0) this.log.appliedTo(appliedIndex);
     this.tracker = new Tracker(config, this.log.lastIndex, {
       messagesMax: settings.inflightMessagesMax,
