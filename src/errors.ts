@@ -29,6 +29,8 @@ export const ERROR_CODES = [
   "ABSTAINING",
   "CONFIG_MISMATCH",
   "INSTANCE_REFUSED",
+  "COMPACTED",
+  "SNAPSHOT_DAMAGED",
   "NO_REDIS",
   "START_FAILED",
 ] as const;
@@ -55,6 +57,7 @@ const REFUSED: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   "INVALID_ARGUMENT",
   "CROSS_SHARD",
   "CLOSED",
+  "COMPACTED",
 ]);
 
 export interface CoterieErrorOptions {

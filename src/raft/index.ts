@@ -17,6 +17,7 @@ export {
 export type { ProgressState } from "./group/progress.ts";
 export { majority } from "./group/quorum.ts";
 export { Entry, type EntryKind, limitBytes } from "./log/entry.ts";
+export { MemoryLog } from "./log/memory-log.ts";
 export type { HardState, LogReader, StoredState } from "./log/reader.ts";
 export type { Snapshot, SnapshotPart } from "./log/snapshot.ts";
 export { type Refusal, REFUSALS } from "./message/check.ts";

@@ -13,7 +13,7 @@ import {
   type Ready,
   type Snapshot,
 } from "../../../src/raft/index.ts";
-import { MemoryLog } from "../../../src/storage/memory-log.ts";
+import { MemoryLog } from "../../../src/raft/log/memory-log.ts";
 import { describeConfig, describeEntries, describeEntry, describeRole, idOf, textOf } from "./describe.ts";
 
 export type PeerOptions = Omit<RaftOptions, "peerId" | "random">;

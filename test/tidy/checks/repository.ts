@@ -13,7 +13,7 @@ const TOP_LEVEL: readonly string[] = [
   "CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "README.md", "SECURITY.md",
   "bench", "dashboard", "docker", "docs", "examples", "middleware", "scripts", "src", "test",
   "knip.json", "package-lock.json", "package.json",
-  "tsconfig.base.json", "tsconfig.json", "tsconfig.test.json", "tsconfig.tools.json",
+  "tsconfig.base.json", "tsconfig.json", "tsconfig.sim.json", "tsconfig.test.json", "tsconfig.tools.json",
   "vitest.config.ts", "vitest.containers.config.ts",
 ];
 

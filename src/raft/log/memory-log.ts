@@ -2,19 +2,13 @@
  * A peer's log in memory: what the core wrote, ready to be read back. It is the whole storage of a peer that
  * keeps nothing over a restart, and the part of a durable log that answers reads.
  */
-import { invariant } from "../invariant.ts";
-import {
-  type Config,
-  EMPTY_CONFIG,
-  type Entry,
-  type HardState,
-  limitBytes,
-  type LogReader,
-  NOBODY,
-  type Ready,
-  type Snapshot,
-  type StoredState,
-} from "../raft/index.ts";
+import { invariant } from "../../invariant.ts";
+import { type Config, EMPTY_CONFIG } from "../group/config.ts";
+import { NOBODY } from "../message/message.ts";
+import type { Ready } from "../ready.ts";
+import { type Entry, limitBytes } from "./entry.ts";
+import type { HardState, LogReader, StoredState } from "./reader.ts";
+import type { Snapshot } from "./snapshot.ts";
 
 const START: HardState = { term: 0, votedFor: NOBODY, commitIndex: 0 };
 
@@ -28,7 +22,10 @@ export class MemoryLog implements LogReader {
   #baseTerm = 0;
   #entries: Entry[] = [];
 
-  /** An empty log of a group that starts with this configuration. */
+  /**
+   * An empty log. With a configuration it is that of a group which never changes: whoever joined later would
+   * not learn it from the log. A group that may grow is founded by `restore()` of a snapshot that names it.
+   */
   constructor(config: Config = EMPTY_CONFIG) {
     this.#firstConfig = config;
   }
