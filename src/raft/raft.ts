@@ -4,7 +4,7 @@
  * `README.md` is the protocol manual. Bad messages are refused and counted; a broken invariant is thrown,
  * and after it the core refuses every call, since a peer that is wrong about itself must not go on.
  */
-import { CoterieError } from "../errors.ts";
+import { CoterieError, quote } from "../errors.ts";
 import { invariant } from "../invariant.ts";
 import { changeProblem, encodeChange } from "./group/change-codec.ts";
 import type { Config, ConfigChange } from "./group/config.ts";
@@ -133,6 +133,7 @@ export class Raft {
 
   /** Asks up to which index must be applied for a linearizable read; `context` comes back in a Ready. */
   readIndex(context: number): ReadRefusal | undefined {
+    requireNumber("a read's context", context, 0);
     return this.#guard(() => {
       const { reads, leader, id } = this.#state;
       if (leader === NOBODY) return "noLeader";
@@ -154,9 +155,10 @@ export class Raft {
 
   /** Takes the leader for gone; the driver knows it, from somewhere else. */
   forgetLeader(): void {
-    // Others may answer reads on the strength of this peer's silence.
-    if (this.#settings.reads === "lease") return;
-    this.#guard(() => forgetLeader(this.#state));
+    this.#guard(() => {
+      // With leases others may answer reads on the strength of this peer's silence.
+      if (this.#settings.reads === "safe") forgetLeader(this.#state);
+    });
   }
 
   /** A message to this peer could not be delivered. */
@@ -175,6 +177,7 @@ export class Raft {
 
   /** For a driver that wants this peer to campaign sooner or later than chance would. */
   setElectionTimeout(ticks: number): void {
+    requireNumber("an election timeout", ticks, 1);
     this.#guard(() => {
       this.#state.electionTimeout = ticks;
     });
@@ -367,6 +370,14 @@ export class Raft {
       throw error;
     }
   }
+}
+
+function requireNumber(what: string, value: number, min: number): void {
+  if (Number.isSafeInteger(value) && value >= min) return;
+  throw new CoterieError(
+    "INVALID_ARGUMENT",
+    `raft: ${what} is a safe integer from ${min}, got ${quote(value)}`,
+  );
 }
 
 function requireCommands(commands: readonly Uint8Array[], countMax: number): void {

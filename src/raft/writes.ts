@@ -20,10 +20,6 @@ export class Writes {
   #begun = 0;
   #open: Write[] = [];
 
-  get open(): number {
-    return this.#open.length;
-  }
-
   /** Returns the number of the write. */
   begin(log: RaftLog, toSelf: readonly Message[], snapshotIndex: number): number {
     this.#begun += 1;

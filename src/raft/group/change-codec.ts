@@ -23,6 +23,9 @@ export const LEAVE_JOINT: ConfigChange = { transition: "auto", changes: [] };
 
 /** Why this change cannot be proposed; undefined when it can be encoded. */
 export function changeProblem(change: ConfigChange): string | undefined {
+  if (typeof change !== "object" || change === null || !Array.isArray(change.changes)) {
+    return "it has a transition and a list of changes";
+  }
   if (!TRANSITIONS.includes(change.transition)) return "its transition is auto, implicit or explicit";
   if (change.changes.length > CHANGES_MAX) return `it holds at most ${CHANGES_MAX} changes`;
   for (const { kind, peerId } of change.changes) {

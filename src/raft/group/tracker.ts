@@ -4,7 +4,7 @@
  * give the same messages.
  */
 import { invariant } from "../../invariant.ts";
-import { type Config, configProblem, isVoter, membersOf } from "./config.ts";
+import { type Config, configProblem, membersOf } from "./config.ts";
 import type { InflightLimits } from "./inflights.ts";
 import { Progress } from "./progress.ts";
 import { reachedByQuorum, type VoteOutcome, voteOutcome } from "./quorum.ts";
@@ -33,10 +33,6 @@ export class Tracker {
 
   of(peerId: number): Progress | undefined {
     return this.#progress.get(peerId);
-  }
-
-  isVoter(peerId: number): boolean {
-    return isVoter(this.#config, peerId);
   }
 
   /** This peer alone decides everything. */

@@ -3,6 +3,7 @@
  * timeout, steps down if it did not hear a quorum since the last time (thesis, 6.2).
  */
 import { NOBODY } from "../message/message.ts";
+import { maybeLeaveJoint } from "./proposing.ts";
 import { openRound, tickReads } from "./reading.ts";
 import { broadcastHeartbeat, tickTransfers } from "./replication.ts";
 import type { RaftState } from "./state.ts";
@@ -29,13 +30,20 @@ function tickLeader(state: RaftState): void {
   if (state.electionElapsed >= settings.electionTicks) {
     state.electionElapsed = 0;
     if (settings.checkQuorum) checkQuorum(state);
-    if (state.role === "leader") abortTransfer(state);
+    if (state.role === "leader") giveUpTransfer(state);
   }
   if (state.role !== "leader") return;
   tickTransfers(state);
   if (state.heartbeatElapsed < settings.heartbeatTicks) return;
   state.heartbeatElapsed = 0;
   broadcastHeartbeat(state, openRound(state));
+}
+
+/** The leader goes on; what it put off because of the transfer is due. */
+function giveUpTransfer(state: RaftState): void {
+  if (state.transferee === NOBODY) return;
+  abortTransfer(state);
+  maybeLeaveJoint(state);
 }
 
 function checkQuorum(state: RaftState): void {
