@@ -24,6 +24,7 @@ const BESIDE = ["ioredis", "express", "bullmq", "@types/node", "@types/express"]
 const ENTRIES: Readonly<Record<string, readonly string[]>> = {
   ".": ["openCoterie", "openShards", "CoterieError", "ERROR_CODES", "defineScript", "systemEnv"],
   "./ring": ["HashRing"],
+  "./raft": ["Raft", "MemoryLog", "configOf"],
   "./locks": ["openLocker", "fencedSet"],
   "./redlock": ["default", "Redlock", "Lock", "ExecutionError", "ResourceLockedError"],
   "./express": ["shard", "problems", "withLock", "lockOf"],

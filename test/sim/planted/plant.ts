@@ -51,15 +51,16 @@ export async function planted<T>(
   }
 }
 
+/** Compiles the simulator of the copy. */
+export async function compile(folder: string): Promise<void> {
+  const tsc = "node_modules/typescript/bin/tsc";
+  const { code, output } = await run(folder, [tsc, "-p", "tsconfig.sim.json", "--noCheck"]);
+  if (code !== 0) throw new Error(`it does not compile: ${output}`);
+}
+
 /** Runs seeds from 1 on until one breaks a promise. */
 export async function findBySeeds(folder: string, seedsMax: number): Promise<FoundBySeeds> {
-  const compiled = await run(folder, [
-    "node_modules/typescript/bin/tsc",
-    "-p",
-    "tsconfig.sim.json",
-    "--noCheck",
-  ]);
-  if (compiled.code !== 0) throw new Error(`it does not compile: ${compiled.output}`);
+  await compile(folder);
   const { code, output } = await run(folder, [
     ".build/sim/test/sim/main.js",
     "--from",
