@@ -34,6 +34,7 @@ const NEVER: ReadonlySet<Refusal> = new Set<Refusal>([
 ]);
 
 export class Checks {
+  readonly #peers: ReadonlyMap<number, SimPeer>;
   readonly leases: LeaseChecks = new LeaseChecks();
   readonly #known = new Map<number, Known>();
   /** Leader by term. */
@@ -53,6 +54,10 @@ export class Checks {
   /** When each command was applied first, and what came of it. */
   readonly #executions = new Map<Uint8Array, Execution>();
   readonly #words = new Int32Array(2);
+
+  constructor(peers: ReadonlyMap<number, SimPeer>) {
+    this.#peers = peers;
+  }
 
   get committedTo(): number {
     return this.#committedTo;
@@ -78,9 +83,13 @@ export class Checks {
     fail("R4", `peer ${peer.id} refused a ${message.type} of peer ${message.from}: ${refusal}`);
   }
 
-  ready(peer: SimPeer, ready: Ready): void {
+  ready(peer: SimPeer, ready: Ready, overlaps: boolean): void {
     const known = this.#of(peer.id);
     const { raft } = peer;
+    const last = ready.committed.at(-1);
+    if (overlaps && last !== undefined && last.index > peer.disk.log.lastIndex()) {
+      fail("R5", `peer ${peer.id} is to apply ${last.index}; its disk ends at ${peer.disk.log.lastIndex()}`);
+    }
     if (raft.commitIndex < known.commitIndex) {
       fail("R8", `peer ${peer.id}'s commit index fell from ${known.commitIndex} to ${raft.commitIndex}`);
     }
@@ -101,10 +110,11 @@ export class Checks {
     this.#checkVote(peer.id, hardState.term, hardState.votedFor);
   }
 
-  /** A message that promises something leaves: what it promises is on the disk. */
+  /** A message leaves: what it promises, if it does, is on the disk, and is what the leader has. */
   promised(peer: SimPeer, message: Message): void {
     const { type, reject, term, to, index } = message;
     if (reject) return;
+    if (type !== "voteResponse" && type !== "appendResponse") return;
     const { term: storedTerm, votedFor } = peer.disk.log.stored().hardState;
     if (type === "voteResponse") {
       // A later term on the disk keeps it from voting in this one again as well.
@@ -114,9 +124,7 @@ export class Checks {
       this.#checkVote(peer.id, term, to);
     }
     // To a leader of an earlier term it was true when it was given, and cannot count any more.
-    if (type === "appendResponse" && term === storedTerm && index > peer.disk.log.lastIndex()) {
-      fail("R6", `peer ${peer.id} acknowledges ${index}; its disk ends at ${peer.disk.log.lastIndex()}`);
-    }
+    if (type === "appendResponse" && term === storedTerm) this.#checkAcknowledgement(peer, to, index);
   }
 
   /** undefined for a command that was never applied, or refused for its session alone. */
@@ -202,6 +210,20 @@ export class Checks {
     if (peer.raft.termAt(index) !== committed.term) {
       fail("R6", `leader ${peer.id} of term ${term} lacks ${nameOf(committed)}, which is committed`);
     }
+  }
+
+  #checkAcknowledgement(peer: SimPeer, leaderId: number, index: number): void {
+    const { log } = peer.disk;
+    if (index > log.lastIndex()) {
+      fail("R6", `peer ${peer.id} acknowledges ${index}; its disk ends at ${log.lastIndex()}`);
+    }
+    const leader = this.#peers.get(leaderId);
+    if (leader?.state !== "up" || leader.raft.role !== "leader") return;
+    const wanted = leader.raft.termAt(index);
+    const found = log.term(index);
+    // What either has compacted was committed.
+    if (wanted === undefined || found === undefined || wanted === found) return;
+    fail("R6", `peer ${peer.id} acknowledges ${index} of term ${found}, the leader's is of term ${wanted}`);
   }
 
   #checkVote(peerId: number, term: number, votedFor: number): void {

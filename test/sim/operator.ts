@@ -62,6 +62,14 @@ export class Operator {
     this.#isStopped = true;
   }
 
+  /** Now and then a change is on the table before the new leader knows what is committed. */
+  leaderElected(): void {
+    if (this.#plan.everyMs[1] === 0) return;
+    this.#world.after(this.#world.between(0, 20), () => {
+      if (!this.#isStopped && this.#world.chance(0.2)) this.#order();
+    });
+  }
+
   isGone(peerId: number): boolean {
     return this.#gone.has(peerId);
   }
@@ -131,6 +139,8 @@ export class Operator {
       "demote",
     ]);
     this.#give(order, leader, config);
+    // Two operators who do not know of each other: the second change comes before the first is applied.
+    if (this.#world.chance(0.2)) this.#give(this.#world.pick(["remove", "swap", "add"]), leader, config);
   }
 
   #give(order: Order, leader: SimPeer, config: Config): void {

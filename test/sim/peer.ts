@@ -231,8 +231,11 @@ export class SimPeer {
       rounds += 1;
       if (rounds > READYS_MAX) throw new Error(`peer ${this.id} has ${READYS_MAX} Readys in a row`);
       const ready = this.#raft.ready();
-      this.#around.checks.ready(this, ready);
-      for (const message of ready.messages) this.#around.send(message);
+      this.#around.checks.ready(this, ready, overlaps);
+      for (const message of ready.messages) {
+        this.#around.checks.promised(this, message);
+        this.#around.send(message);
+      }
       if (ready.roleChange !== undefined) this.#changeRole(ready.roleChange);
       for (const { context, index } of ready.reads) this.#confirm(context, index);
       for (const context of ready.refusedReads) this.#takeRead(context)?.("refused");

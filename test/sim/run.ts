@@ -42,7 +42,7 @@ const LOOK_MS = 100;
 class Run {
   readonly #plan: RunPlan;
   readonly world: World;
-  readonly checks = new Checks();
+  readonly checks: Checks;
   readonly network: Network;
   readonly faults: Faults;
   readonly operator: Operator;
@@ -55,6 +55,7 @@ class Run {
   constructor(plan: RunPlan, narrator: Narrator | undefined) {
     this.#plan = plan;
     this.world = new World(plan.seed, narrator);
+    this.checks = new Checks(this.#peers);
     this.network = new Network(this.world, plan.network, (message) =>
       this.#peers.get(message.to)?.receive(message),
     );
@@ -111,7 +112,10 @@ class Run {
         this.operator.configured(one);
         if (one.raft.role === "leader") this.faults.changeApplied(one);
       },
-      elected: (one) => this.faults.leaderElected(one),
+      elected: (one) => {
+        this.faults.leaderElected(one);
+        this.operator.leaderElected();
+      },
     });
     this.#peers.set(id, peer);
     this.#list = [...this.#peers.values()];

@@ -10,7 +10,14 @@ import { parseArgs } from "node:util";
 
 import { MUTATIONS } from "../../raft/mutations.ts";
 import { META_MUTATIONS } from "./meta-mutations.ts";
-import { failsTest, findBySeeds, type FoundBySeeds, planted, type PlantedBug } from "./plant.ts";
+import {
+  failsTest,
+  findBySeeds,
+  type FoundBySeeds,
+  planted,
+  type PlantedBug,
+  stopPlanting,
+} from "./plant.ts";
 import { TABLE_PATH, tableOf, type Tried } from "./table.ts";
 
 const OPTIONS = { seeds: { type: "string" }, only: { type: "string" } } as const;
@@ -46,4 +53,5 @@ async function main(): Promise<number> {
   return missed.length === 0 ? 0 : 1;
 }
 
+for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, stopPlanting);
 process.exitCode = await main();

@@ -3,7 +3,7 @@
  * is the very code that ships, and a bug that loops for ever is ended from outside. A bug whose text is not
  * there any more is an error and not a pass.
  */
-import { spawn } from "node:child_process";
+import { type ChildProcess, spawn } from "node:child_process";
 import { cp, mkdtemp, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
@@ -30,6 +30,15 @@ const COPIED = ["src", "test", "package.json", "tsconfig.base.json", "tsconfig.s
 const SECONDS_MAX = 100;
 /** Whoever has not ended by then never does. */
 const END_SECONDS_MAX = SECONDS_MAX + 60;
+
+const children = new Set<ChildProcess>();
+let isStopped = false;
+
+/** Ends whatever runs on a copy, so that the copies are taken away. */
+export function stopPlanting(): void {
+  isStopped = true;
+  for (const child of children) child.kill("SIGKILL");
+}
 
 /** Gives a folder with the bug in it, and takes it away afterwards. */
 export async function planted<T>(
@@ -100,8 +109,10 @@ interface Ended {
 
 function run(folder: string, args: readonly string[]): Promise<Ended> {
   return new Promise((done, fail) => {
+    if (isStopped) throw new Error("planting was stopped");
     const env = { ...process.env, NO_COLOR: "1" };
     const child = spawn(process.execPath, args, { cwd: folder, env, stdio: ["ignore", "pipe", "pipe"] });
+    children.add(child);
     let output = "";
     const take = (text: Buffer) => (output += text.toString());
     child.stdout.on("data", take);
@@ -114,6 +125,7 @@ function run(folder: string, args: readonly string[]): Promise<Ended> {
     child.once("error", fail);
     child.once("close", (code) => {
       clearTimeout(timer);
+      children.delete(child);
       done({ code: isLate ? undefined : (code ?? 1), output });
     });
   });
