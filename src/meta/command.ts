@@ -42,12 +42,16 @@ export interface DeleteCommand extends Stamped {
   readonly ifRevision?: number | undefined;
 }
 
+/** If it deletes more keys than the history holds, watches cannot get its events: they must read anew. */
 export interface DeleteRangeCommand extends Stamped {
   readonly type: "deleteRange";
   readonly range: KeyRange;
 }
 
-/** Runs `thenOps` if all comparisons hold, otherwise `elseOps`: in order, under one revision, or none. */
+/**
+ * Runs `thenOps` if all comparisons hold, otherwise `elseOps`: in order, under one revision, or none. What
+ * they answer is bounded: refused if the gets alone could take more, and ranges share what the gets leave.
+ */
 export interface TransactionCommand extends Stamped {
   readonly type: "transaction";
   readonly compares: readonly Compare[];
@@ -152,7 +156,10 @@ export interface RangeOp extends RangeOptions {
 }
 
 export interface RangeOptions {
-  /** The most records that are answered. Default: no bound; in a transaction, `RANGE_LIMIT_MAX`. */
+  /**
+   * The most records that are answered. Default: no bound; in a transaction, `RANGE_LIMIT_MAX`, and what
+   * the ops together may answer can end it earlier: with `more`, and perhaps without any record.
+   */
   readonly limit?: number | undefined;
   /** True leaves the values out: they are empty. Default false. */
   readonly keysOnly?: boolean | undefined;
@@ -160,8 +167,18 @@ export interface RangeOptions {
   readonly countOnly?: boolean | undefined;
 }
 
-/** The most records that a range in a transaction answers: its answer is kept for a retry. */
+/** The most records that the ranges of a transaction answer, all together: its answer is kept for a retry. */
 export const RANGE_LIMIT_MAX = 10_000;
+
+/**
+ * The most bytes that the gets and ranges of a transaction answer, all together: for each record 64, its key
+ * in UTF-16 code units, and its value. A part of the state machine, as `RANGE_LIMIT_MAX` is, and no option:
+ * a peer that ran out of memory over an answer would have applied the entry without keeping what it said.
+ */
+export const ANSWER_BYTES_MAX: number = 2 * 2 ** 20;
+
+/** The most comparisons, and the most ops of each branch, of any transaction: more is no command. */
+export const OPS_MAX = 4_096;
 
 /** The greatest sequence of a stamp. */
 export const SEQUENCE_MAX: number = Number.MAX_SAFE_INTEGER - 1;

@@ -2,6 +2,7 @@
 export { decodeCommand } from "./codec/decode.ts";
 export { encodeCommand } from "./codec/encode.ts";
 export {
+  ANSWER_BYTES_MAX,
   type CloseSessionCommand,
   type Command,
   type CompactCommand,
@@ -15,6 +16,7 @@ export {
   type NoopCommand,
   type Op,
   type OpenSessionCommand,
+  OPS_MAX,
   type PutCommand,
   RANGE_LIMIT_MAX,
   type RangeOp,

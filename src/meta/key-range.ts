@@ -12,6 +12,8 @@ export type KeyRange =
   | { readonly prefix: string; readonly from?: undefined; readonly to?: undefined }
   | { readonly prefix?: undefined; readonly from: string; readonly to?: string | undefined };
 
+const FIELDS: readonly string[] = ["prefix", "from", "to"];
+
 /** From `from` up to, not including, `to`; without `to` up to the end. `to` may be ill-formed. */
 export interface Bounds {
   readonly from: string;
@@ -28,6 +30,10 @@ export function boundsOf(range: KeyRange): Bounds {
 export function requireRange(where: string, range: unknown): asserts range is KeyRange {
   if (typeof range !== "object" || range === null) {
     throw invalid(`${where}: a range is { prefix } or { from, to }, got ${quote(range)}`);
+  }
+  for (const name of Object.keys(range)) {
+    if (FIELDS.includes(name)) continue;
+    throw invalid(`${where}: a range: unknown field ${quote(name)} (known: ${FIELDS.join(", ")})`);
   }
   const { prefix, from, to } = range as Readonly<Record<string, unknown>>;
   if ((prefix === undefined) === (from === undefined) || (prefix !== undefined && to !== undefined)) {

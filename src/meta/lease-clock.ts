@@ -27,23 +27,31 @@ export const LEASE_RETRY_MS = 1_000;
 
 class Deadline {
   readonly lease: number;
+  /** The grant or renewal from which it is counted. */
+  renewal: number;
   /** When the lease ends: never before `heapMs`. */
   endsAtMs: number;
   /** Where it stands in the heap. */
   heapMs: number;
 
-  constructor(lease: number, endsAtMs: number) {
+  constructor(lease: number, renewal: number, endsAtMs: number) {
     this.lease = lease;
+    this.renewal = renewal;
     this.endsAtMs = endsAtMs;
     this.heapMs = endsAtMs;
   }
 }
+
+/** How many places of the heap may be of leases that ended, besides as many as there are others. */
+const HEAP_SLACK = 1_024;
 
 export class LeaseClock {
   readonly #source: LeaseSource;
   readonly #retryMs: number;
   readonly #deadlines = new Map<number, Deadline>();
   #heap: Deadline[] = [];
+  /** Beyond this length the heap is made anew, of the leases that are there. */
+  #heapMax = HEAP_SLACK;
   #isLeading = false;
 
   constructor(source: LeaseSource, retryMs: number = LEASE_RETRY_MS) {
@@ -56,7 +64,7 @@ export class LeaseClock {
   lead(nowMs: number): void {
     this.rest();
     this.#isLeading = true;
-    for (const { lease, ttlMs } of this.#source.leases()) this.#set(lease, nowMs + ttlMs);
+    for (const { lease, ttlMs, renewal } of this.#source.leases()) this.#set(lease, renewal, nowMs + ttlMs);
   }
 
   /** This peer leads no more. */
@@ -64,6 +72,7 @@ export class LeaseClock {
     this.#isLeading = false;
     this.#deadlines.clear();
     this.#heap = [];
+    this.#heapMax = HEAP_SLACK;
   }
 
   /** To be called with each outcome while leading; of most it wants nothing. */
@@ -71,10 +80,13 @@ export class LeaseClock {
     const { answer } = outcome;
     if (answer === undefined || answer.type !== "lease") return;
     if (!this.#isLeading || outcome.isRepeat) return;
-    this.#set(answer.lease, nowMs + answer.ttlMs);
+    this.#set(answer.lease, answer.renewal, nowMs + answer.ttlMs);
   }
 
-  /** The leases that are due, at most `countMax`; each is due again `retryMs` later if it is still there. */
+  /**
+   * The leases that are due, at most `countMax`; each is due again `retryMs` later if it is still there. One
+   * that was renewed without `note` being called is not: it has its full length from now on.
+   */
   due(nowMs: number, countMax: number): DueLease[] {
     const due: DueLease[] = [];
     while (due.length < countMax) {
@@ -88,8 +100,10 @@ export class LeaseClock {
         continue;
       }
       if (first.endsAtMs <= nowMs) {
-        due.push({ lease: held.lease, renewal: held.renewal });
-        first.endsAtMs = nowMs + this.#retryMs;
+        const isCounted = held.renewal === first.renewal;
+        if (isCounted) due.push({ lease: held.lease, renewal: held.renewal });
+        first.renewal = held.renewal;
+        first.endsAtMs = nowMs + (isCounted ? this.#retryMs : held.ttlMs);
       }
       first.heapMs = first.endsAtMs;
       this.#down(first, 0);
@@ -102,17 +116,33 @@ export class LeaseClock {
     return this.#heap[0]?.heapMs ?? Number.POSITIVE_INFINITY;
   }
 
-  #set(lease: number, endsAtMs: number): void {
+  /** How many deadlines it keeps, those of leases that ended included: about twice the leases at most. */
+  get heapSize(): number {
+    return this.#heap.length;
+  }
+
+  #set(lease: number, renewal: number, endsAtMs: number): void {
     const known = this.#deadlines.get(lease);
     if (known !== undefined && endsAtMs >= known.heapMs) {
+      known.renewal = renewal;
       known.endsAtMs = endsAtMs;
       return;
     }
     // A shorter lease took the number: what stands in the heap for the old one is dropped when it is due.
-    const deadline = new Deadline(lease, endsAtMs);
+    const deadline = new Deadline(lease, renewal, endsAtMs);
     this.#deadlines.set(lease, deadline);
     this.#heap.push(deadline);
     this.#up(deadline, this.#heap.length - 1);
+    if (this.#heap.length > this.#heapMax) this.#rebuild();
+  }
+
+  /** Drops what is of leases that ended. A list in order of time is a heap. */
+  #rebuild(): void {
+    for (const lease of this.#deadlines.keys()) {
+      if (this.#source.lease(lease) === undefined) this.#deadlines.delete(lease);
+    }
+    this.#heap = [...this.#deadlines.values()].toSorted((a, b) => a.heapMs - b.heapMs);
+    this.#heapMax = 2 * this.#heap.length + HEAP_SLACK;
   }
 
   #removeFirst(): void {

@@ -4,16 +4,21 @@
  * Those of commands are checked by whoever proposes, before an entry exists; peers may differ in them.
  */
 import { type Field, numberField, readOptions } from "../options.ts";
+import { OPS_MAX } from "./command.ts";
 
 const MIB = 2 ** 20;
 
 export interface MetaStoreOptions {
   /**
    * How many events are remembered for watches. Default 65,536. More lets watchers be away for longer and
-   * costs memory. The oldest revisions go first, whole ones only.
+   * costs memory. The oldest revisions go first, whole ones only: a command that changes more keys than this,
+   * such as a deleteRange, leaves no events at all, its own included.
    */
   readonly historyEventsMax?: number | undefined;
-  /** How many bytes those events may count: keys, values, and 64 for each. Default 64 MiB. */
+  /**
+   * How many bytes those events may count: values in bytes, keys in UTF-16 code units, and 64 for each event.
+   * Default 64 MiB.
+   */
   readonly historyBytesMax?: number | undefined;
   /** How many leases there may be; a grant beyond is refused. Default 100,000. */
   readonly leasesMax?: number | undefined;
@@ -24,7 +29,11 @@ export interface MetaStoreOptions {
    * 1,024. Beyond that the answer to the lowest sequence is forgotten, and that sequence refused.
    */
   readonly sessionAnswersMax?: number | undefined;
-  /** How many bytes all kept answers may count. Beyond that sessions are forgotten. Default 64 MiB. */
+  /**
+   * How many bytes all kept answers may count: their encodings, and 64 for each. Default 64 MiB. One session
+   * has an eighth at most, beyond which the answers to its lowest sequences are forgotten, and an answer
+   * larger than that at once; then, of the sessions that hold answers, the least recently used are forgotten.
+   */
   readonly answersBytesMax?: number | undefined;
 }
 
@@ -54,7 +63,7 @@ export interface CommandLimitsOptions {
   readonly keyBytesMax?: number | undefined;
   /** The most bytes of a value. Default 1 MiB. */
   readonly valueBytesMax?: number | undefined;
-  /** The most comparisons, and the most ops of each branch, of a transaction. Default 128. */
+  /** The most comparisons, and the most ops of each branch, of a transaction, up to 4,096. Default 128. */
   readonly opsMax?: number | undefined;
   /** The most bytes of a command in its encoding. Default 1.5 MiB. */
   readonly commandBytesMax?: number | undefined;
@@ -65,7 +74,7 @@ export type CommandLimits = { readonly [K in keyof CommandLimitsOptions]-?: numb
 const COMMANDS: { readonly [K in keyof CommandLimits]: Field<number> } = {
   keyBytesMax: numberField(1_024, COUNT),
   valueBytesMax: numberField(MIB, COUNT),
-  opsMax: numberField(128, COUNT),
+  opsMax: numberField(128, { min: 1, max: OPS_MAX }),
   commandBytesMax: numberField(1.5 * MIB, COUNT),
 };
 

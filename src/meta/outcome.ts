@@ -35,7 +35,7 @@ export interface RangeAnswer {
   readonly records: readonly KeyValue[];
   /** Of `records`; with `countOnly`, of all keys in the range. */
   readonly count: number;
-  /** True when there are keys beyond the limit. */
+  /** True when there are keys beyond the limit, or beyond what a transaction may answer. */
   readonly more: boolean;
 }
 
@@ -84,6 +84,8 @@ export const REFUSAL_CODES = [
   "SEQUENCE_DISCARDED",
   /** A revision that does not exist yet cannot be compacted: expected at most, received it. */
   "REVISION_UNKNOWN",
+  /** The gets of a transaction could answer too much: expected at most so many bytes, received how many. */
+  "ANSWER_TOO_LARGE",
 ] as const;
 
 export type RefusalCode = (typeof REFUSAL_CODES)[number];

@@ -25,7 +25,10 @@ import { State } from "./state/state.ts";
 import { readRange } from "./transaction.ts";
 import { type Events, type EventsOptions, readEvents } from "./watch.ts";
 
-/** A committed entry of the log. Its data may be used again afterwards: what is kept is copied. */
+/**
+ * A committed entry of the log. Its data may be used again afterwards: what is kept is copied. An entry that
+ * is a change of members is applied with empty data: its bytes are no command, and could look like one.
+ */
 export interface AppliedEntry {
   readonly index: number;
   readonly term: number;
@@ -194,7 +197,7 @@ export class MetaStore {
 
   /**
    * The whole state in chunks. The same state makes the same bytes. Nothing may be applied until the last
-   * chunk was taken: the next one throws INVARIANT otherwise. Throws INVALID_ARGUMENT at the first.
+   * chunk was taken: the next one throws INVARIANT otherwise. The call itself throws INVALID_ARGUMENT.
    */
   snapshot(options: SnapshotOptions = {}): Generator<Uint8Array> {
     const { chunkBytes = SNAPSHOT_CHUNK_BYTES } = options;

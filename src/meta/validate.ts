@@ -41,6 +41,9 @@ const OP_FIELDS: Readonly<Record<string, readonly string[]>> = {
   range: ["range", "limit", "keysOnly", "countOnly"],
 };
 
+const STAMP_FIELDS: readonly string[] = ["session", "sequence", "firstWanted"];
+const COMPARE_FIELDS: readonly string[] = ["target", "key", "operator", "operand"];
+
 /**
  * The command's encoding, ready to be proposed. Throws INVALID_ARGUMENT for anything that is not a command
  * within the limits.
@@ -86,10 +89,30 @@ export function validateCommand(command: Command, limits: CommandLimits = COMMAN
 }
 
 function encodeWithin(command: Command, { commandBytesMax }: CommandLimits): Uint8Array {
+  const least = leastBytesOf(command);
+  if (least > commandBytesMax) {
+    const sizes = `it takes at least ${least} bytes, ${commandBytesMax} are allowed`;
+    throw invalid(command.type, sizes, { bytes: least, commandBytesMax });
+  }
   const encoded = encodeCommand(command);
   if (encoded.length <= commandBytesMax) return encoded;
   const sizes = `it takes ${encoded.length} bytes, ${commandBytesMax} are allowed`;
   throw invalid(command.type, sizes, { bytes: encoded.length, commandBytesMax });
+}
+
+/** What its keys and values take at the least: what is far too large is refused before it is copied. */
+function leastBytesOf(command: Command): number {
+  if (command.type === "put") return command.key.length + command.value.length;
+  if (command.type !== "transaction") return 0;
+  let bytes = 0;
+  for (const { key, operand } of command.compares) {
+    bytes += key.length + (typeof operand === "number" ? 0 : operand.length);
+  }
+  for (const op of [...command.thenOps, ...command.elseOps]) {
+    if ("key" in op) bytes += op.key.length;
+    if (op.type === "put") bytes += op.value.length;
+  }
+  return bytes;
 }
 
 type FieldTable = Readonly<Record<string, readonly string[]>>;
@@ -101,12 +124,15 @@ function requireFields(where: string, given: unknown, known: FieldTable): Fields
     const types = Object.keys(known).join(", ");
     throw invalid(where, `type must be one of ${types}, got ${quote(type)}`);
   }
-  const names = known[type] as readonly string[];
+  requireKnown(where, fields, known[type] as readonly string[]);
+  return fields;
+}
+
+function requireKnown(where: string, fields: Fields, names: readonly string[]): void {
   for (const name of Object.keys(fields)) {
     if (name === "type" || names.includes(name)) continue;
     throw invalid(where, `unknown field ${quote(name)} (known: ${names.join(", ")})`);
   }
-  return fields;
 }
 
 function requireObject(where: string, given: unknown): Fields {
@@ -115,7 +141,9 @@ function requireObject(where: string, given: unknown): Fields {
 }
 
 function requireStamp(where: string, stamp: unknown): void {
-  const { session, sequence, firstWanted } = requireObject(`${where}: stamp`, stamp);
+  const fields = requireObject(`${where}: stamp`, stamp);
+  requireKnown(`${where}: stamp`, fields, STAMP_FIELDS);
+  const { session, sequence, firstWanted } = fields;
   requireNumber(where, "stamp.session", session, 1);
   requireNumber(where, "stamp.sequence", sequence, 1, false, SEQUENCE_MAX);
   requireNumber(where, "stamp.firstWanted", firstWanted, 1, false, sequence as number);
@@ -188,7 +216,9 @@ function requireTransaction(fields: Fields, limits: CommandLimits): void {
 }
 
 function requireCompare(where: string, given: unknown, limits: CommandLimits): void {
-  const { target, key, operator, operand } = requireObject(where, given);
+  const fields = requireObject(where, given);
+  requireKnown(where, fields, COMPARE_FIELDS);
+  const { target, key, operator, operand } = fields;
   if (!TARGETS.includes(target as never)) {
     throw invalid(where, `target must be one of ${TARGETS.join(", ")}, got ${quote(target)}`);
   }

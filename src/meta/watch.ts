@@ -23,7 +23,7 @@ export interface Events {
   readonly events: readonly WatchEvent[];
   /** All events up to this revision are in this answer or before it: what to ask from the next time. */
   readonly revision: number;
-  /** True when the limit left events out. */
+  /** True when the limit left events out that were asked for. */
   readonly more: boolean;
 }
 
@@ -37,11 +37,12 @@ export function readEvents(state: State, since: number, options: EventsOptions):
   const events: WatchEvent[] = [];
   for (let i = history.indexAfter(since); i < history.count; i++) {
     const event = history.at(i);
+    if (!isWithin(event.key, bounds)) continue;
     const last = events.at(-1);
     if (last !== undefined && events.length >= limit && event.revision !== last.revision) {
       return { events, revision: last.revision, more: true };
     }
-    if (isWithin(event.key, bounds)) events.push(event);
+    events.push(event);
   }
   return { events, revision: Math.max(since, state.revision), more: false };
 }
@@ -53,15 +54,14 @@ function compacted(since: number, { history, revision }: State): CoterieError {
 }
 
 function readOptions(since: number, options: EventsOptions): Bounds | undefined {
-  const { prefix, from, to, limit } = options;
+  const { limit, ...range } = options;
   if (!Number.isSafeInteger(since) || since < 0) {
     throw invalid(`a revision must be a whole number from 0, got ${quote(since)}`);
   }
   if (limit !== undefined && (!Number.isSafeInteger(limit) || limit < 1)) {
     throw invalid(`limit must be from 1, got ${quote(limit)}`);
   }
-  if (prefix === undefined && from === undefined && to === undefined) return undefined;
-  const range: unknown = { prefix, from, to };
+  if (Object.values(range).every((value) => value === undefined)) return undefined;
   requireRange("meta events", range);
   return boundsOf(range);
 }

@@ -21,8 +21,9 @@ export interface RaftOptions {
   /** A leader that is removed or made a learner steps down. Default true; see the manual before you don't. */
   readonly stepDownOnRemoval?: boolean | undefined;
   /**
-   * `safe`: each batch of reads is confirmed by a quorum. `lease`: a leader answers at once, which is only
-   * right while the ticks of all peers run equally fast; needs checkQuorum. Default `safe`.
+   * `safe`: each batch of reads is confirmed by a quorum. `lease`: a leader that was confirmed less than an
+   * election timeout ago answers at once, which is only right while the ticks of all peers run equally fast
+   * and no peer is back within an election timeout of stopping; needs checkQuorum. Default `safe`.
    */
   readonly reads?: "safe" | "lease" | undefined;
   /** Whether a follower hands proposals to the leader, or refuses them. Default true. */
@@ -53,6 +54,8 @@ export interface RaftOptions {
   readonly snapshotPartsMax?: number | undefined;
   /** A snapshot that nobody acknowledges is sent on after so many ticks. Default twice electionTicks. */
   readonly snapshotResendTicks?: number | undefined;
+  /** A snapshot that is larger is not taken in: what its parts come to, in bytes. Default 1 GiB. */
+  readonly snapshotBytesMax?: number | undefined;
   /** Entries that one message may hold; more are refused on arrival. Default 65,536. */
   readonly entriesMax?: number | undefined;
   /** A message whose term is so far ahead is refused: nobody loses so many elections. Default 2^32. */
@@ -85,6 +88,7 @@ const COUNTS = [
   "readsMax",
   "snapshotPartsMax",
   "snapshotResendTicks",
+  "snapshotBytesMax",
   "entriesMax",
   "termLeapMax",
 ] as const;
@@ -113,6 +117,7 @@ export function readOptions(options: RaftOptions): Settings {
     readsMax: options.readsMax ?? 100_000,
     snapshotPartsMax: options.snapshotPartsMax ?? 4,
     snapshotResendTicks: options.snapshotResendTicks ?? 2 * electionTicks,
+    snapshotBytesMax: options.snapshotBytesMax ?? 1024 * MIB,
     entriesMax: options.entriesMax ?? 65_536,
     termLeapMax: options.termLeapMax ?? 2 ** 32,
   };

@@ -230,6 +230,13 @@ export class Raft {
   applyChange(entry: Entry): Config {
     return this.#guard(() => {
       const { tracker, log } = this.#state;
+      // A snapshot that came meanwhile has this change in it, and maybe later ones.
+      const isOvertaken = entry.index <= Math.max(log.applied, log.unstable.snapshot?.index ?? 0);
+      if (isOvertaken && entry.kind === "config") {
+        this.#changes = this.#changes.filter((index) => index !== entry.index);
+        return tracker.config;
+      }
+      this.#forgetOvertaken();
       const [next] = this.#changes;
       invariant(entry.kind === "config" && entry.index === next, "a change is applied in its turn, once", {
         index: entry.index,
@@ -237,9 +244,7 @@ export class Raft {
         next,
       });
       this.#changes.shift();
-      // A snapshot that came meanwhile has this change in it, and maybe later ones.
-      const isOvertaken = entry.index <= Math.max(log.applied, log.unstable.snapshot?.index ?? 0);
-      return isOvertaken ? tracker.config : applyChange(this.#state, entry);
+      return applyChange(this.#state, entry);
     });
   }
 
@@ -247,8 +252,7 @@ export class Raft {
   applied(index: number): void {
     this.#guard(() => {
       const { log } = this.#state;
-      // What a snapshot has overtaken need not be applied.
-      while ((this.#changes[0] ?? Infinity) <= log.applied) this.#changes.shift();
+      this.#forgetOvertaken();
       const [change] = this.#changes;
       const isWhole =
         index <= Math.max(log.handedOut, log.applied) && (change === undefined || index < change);
@@ -266,6 +270,11 @@ export class Raft {
     if (ready.write > 0) this.persisted(ready.write);
     const last = ready.committed[ready.committed.length - 1];
     if (last !== undefined) this.applied(last.index);
+  }
+
+  /** What a snapshot has overtaken need not be applied, and may be. */
+  #forgetOvertaken(): void {
+    while ((this.#changes[0] ?? Infinity) <= this.#state.log.applied) this.#changes.shift();
   }
 
   #applied(index: number): void {

@@ -2,8 +2,8 @@
  * What the core wants done, in this order:
  *
  * 1. `messages` may leave at once, even before the write: the disk and the network work side by side.
- * 2. `snapshot`, `entries` and `hardState` are written, in the order of the Readys. If `mustSync`, they must
- *    be on the disk before the next step. A snapshot is restored into the state machine as well.
+ * 2. Term and vote, `snapshot`, `entries`, commit index: written in this order, Ready by Ready. If `mustSync`,
+ *    they must be on the disk before the next step. A snapshot is restored into the state machine as well.
  * 3. `messagesAfterSync` leave; they promise what was written. Then `persisted(write)` is called.
  * 4. `committed` is applied, then `applied(index)` is called.
  */
@@ -41,7 +41,10 @@ export interface Ready {
   readonly reads: readonly ConfirmedRead[];
   /** Contexts of reads that will not be confirmed; they may be asked for again. */
   readonly refusedReads: readonly number[];
-  /** Ids of forwarded proposals that the leader did not take; they did not happen. */
+  /**
+   * Ids of forwarded proposals that a leader did not take. They did not happen, unless the network repeats
+   * messages: then another copy may have been taken.
+   */
   readonly refusedProposals: readonly number[];
   /** When role, leader or term are others than in the Ready before. */
   readonly roleChange: RoleChange | undefined;

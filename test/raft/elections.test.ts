@@ -269,6 +269,22 @@ describe("5.2: how an election ends", () => {
     expect(peer.raft.role).toBe("leader");
   });
 
+  test("5.2: a vote is asked for when the disk has the term and the log that the question claims", () => {
+    const peer = followerOf(2, { terms: [1], options: { overlapsWrites: true } });
+    peer.hears("append", 2, { index: 1, logTerm: 1, entries: entriesOf([1], 2) });
+    peer.raft.campaign();
+
+    const ready = peer.raft.ready();
+
+    expect(ofType(ready.messages, "vote")).toEqual([]);
+    expect(ofType(ready.messagesAfterSync, "vote").map(({ term, index }) => [term, index])).toEqual([
+      [2, 2],
+      [2, 2],
+    ]);
+    expect(ready).toMatchObject({ mustSync: true, hardState: { term: 2, votedFor: 1 } });
+    expect(ready.entries.map(({ index }) => index)).toEqual([2]);
+  });
+
   test("5.2: a lone voter leads once its vote is on its disk", () => {
     const peer = new Peer({ voters: [1] });
     peer.raft.campaign();

@@ -11,6 +11,7 @@ import {
   change,
   commit,
   configEntry,
+  entriesOf,
   followerOf,
   inShort,
   leaderOf,
@@ -199,5 +200,57 @@ describe("4.3: joint consensus", () => {
     commit(peer, 2, 4);
 
     expect(peer.raft.config).toEqual(configOf([1, 2, 4]));
+  });
+
+  test("4.3: a change that has another behind it is committed, whatever a disk has forgotten", () => {
+    const enter = configEntry(2, 1, change("auto", ["addVoter", 4], ["remove", 3]));
+    const leave = configEntry(3, 1, LEAVE_JOINT);
+    const peer = new Peer({ entries: [...entriesOf([1]), enter, leave], commitIndex: 1 });
+
+    expect(peer.raft.commitIndex).toBe(2);
+    peer.raft.campaign();
+    expect(peer.raft.role).toBe("follower");
+    peer.work();
+
+    expect(peer.raft.config).toEqual({ ...configOf([1, 2, 4]), outgoing: [1, 2, 3], autoLeave: true });
+  });
+
+  test("4.3: so it is when both arrive from a leader that does not know it yet", () => {
+    const enter = configEntry(1, 1, change("auto", ["addVoter", 4], ["remove", 3]));
+    const leave = configEntry(2, 1, LEAVE_JOINT);
+    const peer = followerOf(2);
+
+    peer.hears("append", 2, { entries: [enter, leave] });
+    peer.work();
+
+    expect(peer.raft.commitIndex).toBe(1);
+    expect(peer.raft.config.outgoing).toEqual([1, 2, 3]);
+  });
+
+  test("4.3: a peer learns of its promotion from whoever asks for its vote and knows it committed", () => {
+    const promote = configEntry(2, 1, change("implicit", ["addVoter", 4], ["addLearner", 3]));
+    const peer = new Peer({
+      id: 4,
+      config: configOf([1, 2, 3], [4]),
+      entries: [...entriesOf([1]), promote, ...entriesOf([1], 3)],
+      commitIndex: 1,
+    });
+    peer.ticks(30);
+    expect(peer.raft.role).toBe("follower");
+
+    peer.hears("vote", 3, { term: 2, index: 2, logTerm: 1, hint: 2, context: 1 });
+    peer.work();
+    peer.ticks(30);
+
+    expect(peer.raft.config.voters).toEqual([1, 2, 4]);
+    expect(peer.raft.role).toBe("candidate");
+  });
+
+  test("4.3: what an asker of another log calls committed is not", () => {
+    const peer = new Peer({ terms: [1, 1], commitIndex: 1 });
+
+    peer.hears("vote", 2, { term: 3, index: 2, logTerm: 2, hint: 2, context: 2 });
+
+    expect(peer.raft.commitIndex).toBe(1);
   });
 });

@@ -1,10 +1,10 @@
 /**
  * Keeping the lead: Ongaro's thesis, 9.6 (pre-vote), 6.2 (a leader without a quorum steps
- * down), 4.2.3 and the paper's section 6 (disruptive peers), a test for each fact.
+ * down), 6.4.1 (reads by lease), 4.2.3 and the paper's section 6 (disruptive peers), a test for each fact.
  */
 import { describe, expect, test } from "vitest";
 
-import { configOf } from "../../src/raft/index.ts";
+import { configOf, type Message } from "../../src/raft/index.ts";
 import { candidateOf, followerOf, inShort, leaderOf, ofType, only, Peer, settledLeaderOf } from "./peer.ts";
 
 const PRE_VOTE = { options: { preVote: true } } as const;
@@ -327,5 +327,90 @@ describe("6.2: a leader without a quorum", () => {
     peer.ticks(500);
 
     expect(peer.raft.role).toBe("leader");
+  });
+});
+
+/** Asks, and sends the round out, if there is one. Returns what was sent. */
+function ask(peer: Peer, context: number): Message[] {
+  peer.raft.readIndex(context);
+  return peer.work();
+}
+
+/** A tick's heartbeat goes out, and 2 answers it. */
+function beat(peer: Peer): void {
+  peer.ticks(1);
+  const [sent] = ofType(peer.work(), "heartbeat");
+  peer.hears("heartbeatResponse", 2, { context: sent?.context ?? 0 });
+  peer.work();
+}
+
+describe("6.4.1: reads by lease", () => {
+  const LEASE = { options: { reads: "lease", checkQuorum: true } } as const;
+
+  /** A leader whose heartbeat was just answered by a quorum. */
+  function leased(): Peer {
+    const peer = settledLeaderOf(LEASE);
+    beat(peer);
+    return peer;
+  }
+
+  test("6.4.1: a leader that just heard its quorum answers at once", () => {
+    const peer = leased();
+
+    expect(ask(peer, 7)).toEqual([]);
+
+    expect(peer.reads).toEqual([{ context: 7, index: 1 }]);
+  });
+
+  test("6.4.1: before it heard a quorum, it asks", () => {
+    const peer = settledLeaderOf(LEASE);
+
+    expect(ofType(ask(peer, 7), "heartbeat")).toHaveLength(2);
+    expect(peer.reads).toEqual([]);
+  });
+
+  test("6.4.1: a lease ends a tick before an election timeout from when it was asked for", () => {
+    const peer = leased();
+
+    peer.ticks(8);
+    ask(peer, 7);
+    peer.ticks(1);
+    ask(peer, 8);
+
+    expect(peer.raft.role).toBe("leader");
+    expect(peer.reads).toEqual([{ context: 7, index: 1 }]);
+  });
+
+  test("6.4.1: a leader that told another to campaign has no lease in this term any more", () => {
+    const peer = leased();
+    peer.raft.transferLeadership(2);
+    peer.ticks(10);
+    peer.hears("heartbeatResponse", 2);
+    beat(peer);
+
+    ask(peer, 7);
+
+    expect(peer.raft.role).toBe("leader");
+    expect(peer.reads).toEqual([]);
+  });
+
+  test("6.4.1: not before an entry of its own term is committed", () => {
+    const peer = leaderOf({ ...LEASE, terms: [1], commitIndex: 1 });
+
+    beat(peer);
+    ask(peer, 7);
+    expect(peer.reads).toEqual([]);
+    peer.acks(2);
+    peer.work();
+
+    expect(peer.reads).toEqual([{ context: 7, index: 2 }]);
+  });
+
+  test("6.4.1: a leader that hears nobody answers nothing any more", () => {
+    const peer = settledLeaderOf(LEASE);
+
+    peer.ticks(20);
+
+    expect(peer.raft.readIndex(7)).toBe("noLeader");
   });
 });

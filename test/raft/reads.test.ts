@@ -1,6 +1,6 @@
 /**
  * How clients are answered: the extended Raft paper, section 8 (the entry that opens a term, reads that see
- * every write), and Ongaro's thesis, 6.4 (read index, batches, reads at followers, leases).
+ * every write), and Ongaro's thesis, 6.4 (read index, batches, reads at followers).
  */
 import { describe, expect, test } from "vitest";
 
@@ -9,6 +9,8 @@ import { seededRandom } from "../../src/testing/seeded-random.ts";
 import {
   bytes,
   candidateOf,
+  change,
+  commit,
   followerOf,
   inShort,
   leaderOf,
@@ -263,6 +265,19 @@ describe("6.4: reads by the leader", () => {
     expect(peer.reads).toHaveLength(1);
   });
 
+  test("6.4: open reads are answered when the leader is left as the only voter", () => {
+    const peer = settledLeaderOf();
+    peer.raft.proposeChange(change("auto", ["remove", 2], ["remove", 3]));
+    commit(peer, 2);
+    ask(peer, 7);
+    expect(peer.reads).toEqual([]);
+
+    commit(peer, 2);
+
+    expect(peer.raft.config).toEqual(configOf([1]));
+    expect(peer.reads.map(({ context }) => context)).toEqual([7]);
+  });
+
   test("6.4: a lone voter answers at once", () => {
     const peer = settledLeaderOf({ voters: [1] });
 
@@ -431,36 +446,5 @@ describe("6.4: reads by a follower", () => {
     peer.work();
 
     expect(peer.refusedReads).toEqual([7]);
-  });
-});
-
-describe("6.4.1: reads by lease", () => {
-  const LEASE = { options: { reads: "lease", checkQuorum: true } } as const;
-
-  test("6.4.1: a leader that hears its quorum answers at once", () => {
-    const peer = settledLeaderOf(LEASE);
-
-    expect(ask(peer, 7)).toEqual([]);
-
-    expect(peer.reads).toEqual([{ context: 7, index: 1 }]);
-  });
-
-  test("6.4.1: not before an entry of its own term is committed", () => {
-    const peer = leaderOf({ ...LEASE, terms: [1], commitIndex: 1 });
-
-    ask(peer, 7);
-    expect(peer.reads).toEqual([]);
-    peer.acks(2);
-    peer.work();
-
-    expect(peer.reads).toEqual([{ context: 7, index: 2 }]);
-  });
-
-  test("6.4.1: a leader that hears nobody answers nothing any more", () => {
-    const peer = settledLeaderOf(LEASE);
-
-    peer.ticks(20);
-
-    expect(peer.raft.readIndex(7)).toBe("noLeader");
   });
 });

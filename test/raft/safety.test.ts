@@ -53,7 +53,7 @@ describe("5.4.1: who may win an election", () => {
 
     peer.raft.campaign();
 
-    const asked = ofType(peer.raft.ready().messages, "vote");
+    const asked = ofType(peer.raft.ready().messagesAfterSync, "vote");
     expect(asked.map(({ index, logTerm }) => [index, logTerm])).toEqual([
       [3, 4],
       [3, 4],

@@ -15,6 +15,8 @@ import type { World } from "./world.ts";
 interface Known {
   term: number;
   commitIndex: number;
+  /** Up to here its commit index was looked at. */
+  countedIndex: number;
   /** Up to here it applied in this life. */
   appliedIndex: number;
 }
@@ -78,7 +80,20 @@ export class Checks {
     if (known.appliedIndex > 0) this.#checkHash(peer, known.appliedIndex, peer.store);
   }
 
+  /**
+   * Whatever may have raised a leader's commit index has just happened: what it calls committed is so in the
+   * configuration that is in force now, and maybe not in the one that it applies next.
+   */
+  counted(peer: SimPeer): void {
+    const known = this.#of(peer.id);
+    const { commitIndex, role } = peer.raft;
+    if (commitIndex <= known.countedIndex) return;
+    if (role === "leader") this.#checkDurable(peer);
+    known.countedIndex = commitIndex;
+  }
+
   stepped(peer: SimPeer, message: Message, refusal: Refusal | undefined): void {
+    this.counted(peer);
     if (refusal === undefined || !NEVER.has(refusal)) return;
     fail("R4", `peer ${peer.id} refused a ${message.type} of peer ${message.from}: ${refusal}`);
   }
@@ -114,6 +129,7 @@ export class Checks {
   promised(peer: SimPeer, message: Message): void {
     const { type, reject, term, to, index } = message;
     if (reject) return;
+    if (type === "vote") this.#checkQuestion(peer, message);
     if (type !== "voteResponse" && type !== "appendResponse") return;
     const { term: storedTerm, votedFor } = peer.disk.log.stored().hardState;
     if (type === "voteResponse") {
@@ -191,7 +207,8 @@ export class Checks {
 
   #of(peerId: number): Known {
     let known = this.#known.get(peerId);
-    if (known === undefined) this.#known.set(peerId, (known = { term: 0, commitIndex: 0, appliedIndex: 0 }));
+    if (known === undefined)
+      this.#known.set(peerId, (known = { term: 0, commitIndex: 0, countedIndex: 0, appliedIndex: 0 }));
     return known;
   }
 
@@ -209,6 +226,30 @@ export class Checks {
     if (committed === undefined || index < peer.disk.log.firstIndex()) return;
     if (peer.raft.termAt(index) !== committed.term) {
       fail("R6", `leader ${peer.id} of term ${term} lacks ${nameOf(committed)}, which is committed`);
+    }
+  }
+
+  /** R3, R6: whoever asks for a vote will not ask in that term again with another log. */
+  #checkQuestion(peer: SimPeer, { term, index, logTerm }: Message): void {
+    const { log } = peer.disk;
+    const stored = log.stored().hardState;
+    const isThere = term < stored.term || (term === stored.term && log.term(index) === logTerm);
+    if (isThere || (term === stored.term && index < log.firstIndex())) return;
+    fail("R3", `peer ${peer.id} asks for votes in term ${term} with ${index}/${logTerm}, not on its disk`);
+  }
+
+  /** R6, R9: what a leader calls committed is on the disks of a majority, of both halves if there are two. */
+  #checkDurable({ id, raft }: SimPeer): void {
+    const { commitIndex, config } = raft;
+    const term = raft.termAt(commitIndex);
+    for (const voters of [config.voters, config.outgoing]) {
+      const having = voters.filter((voter) => {
+        const log = this.#peers.get(voter)?.disk.log;
+        if (log === undefined) return false;
+        return log.firstIndex() > commitIndex || log.term(commitIndex) === term;
+      });
+      if (having.length * 2 > voters.length || voters.length === 0) continue;
+      fail("R6", `leader ${id} commits ${commitIndex} of term ${term}, which is on the disks of [${having}]`);
     }
   }
 

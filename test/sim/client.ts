@@ -242,6 +242,9 @@ export class Client {
   };
 }
 
+/** Elsewhere: another copy of the same proposal may have been taken. */
+type Refused = "refused" | "refusedElsewhere";
+
 type ChoosePeer = (isRetry: boolean) => SimPeer;
 
 /** One thing that is asked for until it is answered or its time is over. */
@@ -275,7 +278,7 @@ abstract class Asking<Answer> {
   }
 
   /** Asks this peer. */
-  protected abstract ask(peer: SimPeer, done: (answer: Answer | "refused") => void): void;
+  protected abstract ask(peer: SimPeer, done: (answer: Answer | Refused) => void): void;
 
   /** Whether it may be asked for again although it may have happened. */
   protected abstract readonly mayRepeat: boolean;
@@ -297,9 +300,9 @@ abstract class Asking<Answer> {
     this.world.after(this.#plan.retryMs, () => this.#silence(attempt));
   }
 
-  #answered(attempt: number, answer: Answer | "refused"): void {
+  #answered(attempt: number, answer: Answer | Refused): void {
     if (this.#done === undefined) return;
-    if (answer !== "refused") this.#finish(answer);
+    if (answer !== "refused" && answer !== "refusedElsewhere") this.#finish(answer);
     else if (attempt === this.#attempts && !this.#isResting) this.#again();
   }
 
@@ -342,7 +345,7 @@ class Call extends Asking<Outcome> {
     this.mayRepeat = plan.hasSession;
   }
 
-  protected ask(peer: SimPeer, done: (answer: Outcome | "refused") => void): void {
+  protected ask(peer: SimPeer, done: (answer: Outcome | Refused) => void): void {
     peer.command(this.#data, this.mayRepeat, done);
   }
 }
@@ -362,7 +365,7 @@ class ReadCall extends Asking<KeyValueOp> {
     this.#take = take;
   }
 
-  protected ask(peer: SimPeer, done: (answer: KeyValueOp | "refused") => void): void {
+  protected ask(peer: SimPeer, done: (answer: KeyValueOp | Refused) => void): void {
     peer.read((store) => done(store === "refused" ? store : this.#take(store)));
   }
 }

@@ -81,6 +81,7 @@ export class Disk {
     const torn = this.#pending[kept];
     if (torn !== undefined && this.#world.chance(0.5)) this.#tear(torn);
     this.#pending = [];
+    this.#forgetCommit();
   }
 
   /** What a restarted peer finds. */
@@ -90,6 +91,15 @@ export class Disk {
     // The commit index is a hint, and may have been written before what it is about.
     const commitIndex = Math.min(hardState.commitIndex, this.#log.lastIndex());
     return { hardState: { term, votedFor, commitIndex }, config, appliedIndex };
+  }
+
+  /** Nobody syncs for the commit index alone: an earlier one may be on the platter. */
+  #forgetCommit(): void {
+    const { term, votedFor, commitIndex } = this.#log.stored().hardState;
+    const earliest = this.#log.firstIndex() - 1;
+    if (commitIndex <= earliest || this.#world.chance(0.5)) return;
+    const kept = this.#world.between(earliest, commitIndex);
+    this.#log.write({ hardState: { term, votedFor, commitIndex: kept }, entries: [], snapshot: undefined });
   }
 
   #tear({ hardState, entries, snapshot }: Write): void {

@@ -70,7 +70,7 @@ export class LeaseHolder {
       // Other bytes each time: without a stamp it is another command.
       const data = encodeCommand(command);
       this.#world.pick(this.#peers()).command(data, false, (outcome) => {
-        if (isDone || outcome === "refused") return;
+        if (isDone || typeof outcome === "string") return;
         isDone = true;
         done(outcome);
       });

@@ -70,6 +70,11 @@ export class Operator {
     });
   }
 
+  /** Whether somebody is gone and not replaced. */
+  get hasGone(): boolean {
+    return this.#gone.size > 0;
+  }
+
   isGone(peerId: number): boolean {
     return this.#gone.has(peerId);
   }
@@ -95,8 +100,10 @@ export class Operator {
     const leader = this.#leader();
     if (leader === undefined) return;
     const { config } = leader.raft;
-    if (config.outgoing.length > 0) this.#propose(leader, { transition: "auto", changes: [] });
-    else if (this.#gone.size > 0) this.#replace(leader, config);
+    if (config.outgoing.length > 0) {
+      // One that is to be left by itself is left by itself.
+      if (!config.autoLeave) this.#propose(leader, { transition: "auto", changes: [] });
+    } else if (this.#gone.size > 0) this.#replace(leader, config);
   }
 
   /** The configurations that are in force somewhere tell who is still missing. */

@@ -45,8 +45,11 @@ export interface Surroundings {
   elected(peer: SimPeer): void;
 }
 
-/** Told how a command ended: applied with this outcome, or surely never. */
-export type CommandDone = (outcome: Outcome | "refused") => void;
+/**
+ * Told how a command ended: applied with this outcome, refused here and so surely never, or refused by a leader
+ * that may have taken another copy, since the network repeats.
+ */
+export type CommandDone = (outcome: Outcome | "refused" | "refusedElsewhere") => void;
 /** Told the store that may be read now, or that it may not. */
 export type ReadDone = (store: MetaStore | "refused") => void;
 
@@ -276,6 +279,7 @@ export class SimPeer {
     }
     this.#isWriting = false;
     this.#raft.persisted(ready.write);
+    this.#around.checks.counted(this);
     if (ready.snapshot !== undefined) this.#around.configured(this);
     if (!overlaps) this.#apply(ready.committed);
     this.#answerReads();
@@ -309,6 +313,7 @@ export class SimPeer {
       checks.applied(this, entry, outcome, this.#around.world);
       if (entry.kind === "config") {
         this.#raft.applyChange(entry);
+        checks.counted(this);
         this.#around.configured(this);
       }
       const done = this.#commands.get(entry.data);
@@ -381,7 +386,7 @@ export class SimPeer {
     for (const data of commands) {
       const done = this.#commands.get(data);
       this.#commands.delete(data);
-      done?.("refused");
+      done?.("refusedElsewhere");
     }
   }
 }

@@ -129,9 +129,11 @@ class Run {
     this.faults.stop();
     this.operator.stop();
     this.network.become(CALM_NETWORK);
+    const dead = this.#leftDead();
+    dead?.crash();
     for (const peer of this.#list) {
       if (peer.state === "paused") peer.resume();
-      if (peer.state === "down" && !this.operator.isGone(peer.id)) peer.start();
+      if (peer.state === "down" && peer !== dead && !this.operator.isGone(peer.id)) peer.start();
     }
     const endsAtMs = this.world.nowMs + this.#plan.calmMs;
     const answeredBefore = this.clients.map((client) => client.answered);
@@ -144,26 +146,55 @@ class Run {
     }
     this.#leaseHolder.stop();
     for (const client of this.clients) client.stop();
-    let busy: Client | undefined = this.clients[0];
-    while (busy !== undefined) {
-      if (this.world.nowMs >= endsAtMs)
-        throw new Violation("liveness", `client ${busy.name} is never answered`);
+    let left: string | undefined = "nobody looked";
+    while (left !== undefined) {
+      if (this.world.nowMs >= endsAtMs) throw new Violation("liveness", left);
       this.world.runUntil(this.world.nowMs + LOOK_MS);
-      busy = this.clients.find((client) => client.isBusy);
+      left = this.#unfinished();
     }
   }
 
-  #problem(answeredBefore: readonly number[]): string | undefined {
-    // A leader that was cut off or removed may not know it yet.
-    const leader = this.#list
-      .filter((peer) => peer.raft.role === "leader" && isMember(peer.raft.config, peer.id))
+  /** When nobody asks for anything any more, everybody has everything. */
+  #unfinished(): string | undefined {
+    const busy = this.clients.find((client) => client.isBusy);
+    if (busy !== undefined) return `client ${busy.name} is never answered`;
+    const leader = this.#leader();
+    if (leader === undefined) return "there is no leader";
+    const { config, lastIndex } = leader.raft;
+    for (const peer of this.#list) {
+      if (!isMember(config, peer.id) || peer.state === "down") continue;
+      const { appliedIndex } = peer.store;
+      if (appliedIndex !== lastIndex) return `peer ${peer.id} applied ${appliedIndex} of ${lastIndex}`;
+      const { uncommittedBytes } = peer.raft.status();
+      if (uncommittedBytes > 0)
+        return `peer ${peer.id} still counts ${uncommittedBytes} bytes as uncommitted`;
+    }
+    return undefined;
+  }
+
+  /** A leader that was cut off or removed may not know it yet: the one of the highest term. */
+  #leader(): SimPeer | undefined {
+    return this.#list
+      .filter(({ state, raft, id }) => state === "up" && raft.role === "leader" && isMember(raft.config, id))
       .toSorted((a, b) => b.raft.term - a.raft.term)[0];
+  }
+
+  /** Now and then one voter stays away: a majority, of both halves if there are two, is enough. */
+  #leftDead(): SimPeer | undefined {
+    if (this.operator.hasGone || this.world.chance(0.5)) return undefined;
+    const [latest] = this.#list.toSorted((a, b) => b.raft.commitIndex - a.raft.commitIndex);
+    return this.#peers.get(this.world.pick(latest?.raft.config.voters ?? []));
+  }
+
+  #problem(answeredBefore: readonly number[]): string | undefined {
+    const leader = this.#leader();
     if (leader === undefined) return "there is no leader";
     const { config, commitIndex, term } = leader.raft;
     if (config.outgoing.length > 0) return "the configuration is joint";
     for (const peer of this.#list) {
       if (!isMember(config, peer.id)) continue;
       if (this.operator.isGone(peer.id)) return `peer ${peer.id} is gone and not replaced`;
+      if (peer.state === "down") continue;
       if (peer.raft.term !== term)
         return `peer ${peer.id} is in term ${peer.raft.term}, the leader in ${term}`;
       if (peer.store.appliedIndex + 50 < commitIndex) {

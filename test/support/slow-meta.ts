@@ -2,16 +2,18 @@
  * The slow, obvious twin of the metadata store: lists that are searched from front to back and sorted when
  * asked, whole copies instead of undoing, no bytes and no hash. It is given commands, not their encodings.
  */
-import type {
-  Command,
-  Compare,
-  KeyRange,
-  KeyValue,
-  MetaLimits,
-  Op,
-  Outcome,
-  Stamp,
-  WatchEvent,
+import {
+  ANSWER_BYTES_MAX,
+  type Command,
+  type Compare,
+  type KeyRange,
+  type KeyValue,
+  type MetaLimits,
+  type Op,
+  type Outcome,
+  RANGE_LIMIT_MAX,
+  type Stamp,
+  type WatchEvent,
 } from "../../src/meta/index.ts";
 
 interface SlowSession {
@@ -41,6 +43,9 @@ export class SlowMeta {
   malformedCount = 0;
   readonly #limits: MetaLimits;
   #changes: WatchEvent[] = [];
+  /** What the ranges of the transaction may still answer. */
+  #bytesLeft = 0;
+  #recordsLeft = 0;
 
   constructor(limits: MetaLimits) {
     this.#limits = limits;
@@ -200,7 +205,23 @@ export class SlowMeta {
         return { refusal: ["LEASE_UNKNOWN", 0, op.lease] };
       }
     }
+    const bytes = this.#bytesOfGets(ops);
+    if (bytes > ANSWER_BYTES_MAX) return { refusal: ["ANSWER_TOO_LARGE", ANSWER_BYTES_MAX, bytes] };
+    this.#bytesLeft = ANSWER_BYTES_MAX - bytes;
+    this.#recordsLeft = RANGE_LIMIT_MAX;
     return { answer: answerOf(ops.map((op) => this.#op(op))) as Outcome["answer"] };
+  }
+
+  /** Of each get the largest value that its key has, or was given by an op before it. */
+  #bytesOfGets(ops: readonly Op[]): number {
+    return ops.reduce((sum, op, at) => {
+      if (op.type !== "get") return sum;
+      const given = ops.slice(0, at).filter((other) => other.type === "put" && other.key === op.key);
+      const holding = [this.#find(op.key), ...given];
+      const values = holding.flatMap((each) => each && "value" in each ? each.value : []);
+      if (values.length === 0) return sum;
+      return sum + 64 + op.key.length + Math.max(...values.map(({ length }) => length));
+    }, 0);
   }
 
   #op(op: Op): unknown {
@@ -216,9 +237,15 @@ export class SlowMeta {
       return { type: "delete", deletedCount: found.length };
     }
     if (op.countOnly === true) return { type: "range", records: [], count: found.length, more: false };
-    const records = found.slice(0, op.limit).map((record) => {
-      return op.keysOnly === true ? { ...record, value: new Uint8Array(0) } : record;
-    });
+    const records: KeyValue[] = [];
+    for (const held of found.slice(0, op.limit)) {
+      const record = op.keysOnly === true ? { ...held, value: new Uint8Array(0) } : held;
+      const bytes = 64 + record.key.length + record.value.length;
+      if (bytes > this.#bytesLeft || this.#recordsLeft === 0) break;
+      this.#bytesLeft -= bytes;
+      this.#recordsLeft -= 1;
+      records.push(record);
+    }
     return { type: "range", records, count: records.length, more: found.length > records.length };
   }
 

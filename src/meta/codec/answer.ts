@@ -23,7 +23,7 @@ export function encodeOutcome(outcome: Outcome): Uint8Array {
     scratch.varint(outcome.refusal.expected);
     scratch.varint(outcome.refusal.received);
   }
-  return scratch.copy();
+  return scratch.take();
 }
 
 /** The outcome as a repeat, or undefined if the bytes are none. */

@@ -6,7 +6,7 @@
  */
 import { CoterieError } from "../../errors.ts";
 import {
-  type Command, type Compare, type Op, RANGE_LIMIT_MAX, type RangeOp, SEQUENCE_MAX, type Stamp,
+  type Command, type Compare, type Op, OPS_MAX, RANGE_LIMIT_MAX, type RangeOp, SEQUENCE_MAX, type Stamp,
 } from "../command.ts";
 import type { KeyRange } from "../key-range.ts";
 import {
@@ -141,10 +141,15 @@ function readRange(from: Reader): KeyRange {
   }
 }
 
-/** Ends with the bytes, however many items they claim to hold: each takes at least one. */
+/**
+ * Ends with the bytes, however many items they claim to hold: each takes at least one. And more than are
+ * allowed are none, for an entry of two bytes an op would cost a thousand times as much to apply.
+ */
 function readList<T>(from: Reader, readItem: (from: Reader) => T | undefined): T[] {
   const items: T[] = [];
-  for (let left = from.varint(); left > 0 && !from.isBad; left--) {
+  const count = from.varint();
+  if (count > OPS_MAX) from.fail();
+  for (let left = count; left > 0 && !from.isBad; left--) {
     const item = readItem(from);
     if (item !== undefined) items.push(item);
   }

@@ -28,7 +28,7 @@ export function encodeCommand(command: Command): Uint8Array {
     scratch.varint(stamp.firstWanted);
   }
   writeBody(scratch, command);
-  return scratch.copy();
+  return scratch.take();
 }
 
 function writeBody(to: Writer, command: Exclude<Command, { type: "noop" }>): void {

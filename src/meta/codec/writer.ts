@@ -6,13 +6,21 @@ import { invariant } from "../../invariant.ts";
 import { utf8Length, writeUtf8 } from "./utf8.ts";
 
 const VARINT_BYTES_MAX = 8;
+/** A buffer that grew beyond this is let go when its bytes were taken. */
+const KEPT_BYTES_MAX = 2 ** 20;
 
 export class Writer {
   #bytes: Uint8Array;
   #length = 0;
+  readonly #startCapacity: number;
 
   constructor(capacity = 256) {
     this.#bytes = new Uint8Array(capacity);
+    this.#startCapacity = capacity;
+  }
+
+  get capacity(): number {
+    return this.#bytes.length;
   }
 
   get length(): number {
@@ -21,6 +29,7 @@ export class Writer {
 
   clear(): void {
     this.#length = 0;
+    if (this.#bytes.length > KEPT_BYTES_MAX) this.#bytes = new Uint8Array(this.#startCapacity);
   }
 
   byte(value: number): void {
@@ -70,9 +79,11 @@ export class Writer {
     this.#length += bytes.length;
   }
 
-  /** A copy of all that was written. */
-  copy(): Uint8Array {
-    return copyOf(this.#bytes, 0, this.#length);
+  /** A copy of all that was written; the writer is empty afterwards. */
+  take(): Uint8Array {
+    const taken = copyOf(this.#bytes, 0, this.#length);
+    this.clear();
+    return taken;
   }
 
   /** A copy of the bytes from `start` up to `end`. */

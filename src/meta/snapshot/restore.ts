@@ -15,6 +15,9 @@ import { State } from "../state/state.ts";
 import { Values } from "../state/values.ts";
 import { damaged, EVENT, FrameReader, SECTION, SNAPSHOT_VERSION } from "./frames.ts";
 
+/** No store counts further: beyond it are no entries, and what is counted must still have a next number. */
+const COUNTER_MAX = 2 ** 52;
+
 /** Throws SNAPSHOT_DAMAGED, and CONFIG_MISMATCH for a snapshot that was made under other limits. */
 export function restoreState(chunks: Iterable<Uint8Array>, limits: MetaLimits): State {
   const frames = new FrameReader(chunks);
@@ -96,6 +99,8 @@ class Restoring {
     state.malformedCount = frame.varint();
     this.#lastRevision = state.history.compactedRevision;
     if (state.history.compactedRevision > state.revision || state.revision > state.appliedIndex) frame.fail();
+    if (state.appliedIndex > COUNTER_MAX || state.appliedTerm > COUNTER_MAX) frame.fail();
+    if (state.malformedCount > state.appliedIndex) frame.fail();
     if (!frame.isBad) requireLimits(made, state.limits);
   }
 
@@ -103,7 +108,8 @@ class Restoring {
     const { state } = this;
     const read = readRecord(frame);
     const { key, createRevision, revision, version, lease } = read;
-    if (key <= this.#lastKey || createRevision < 1 || version < 1) frame.fail();
+    if (key <= this.#lastKey || createRevision < 1) frame.fail();
+    if (version < 1 || version > COUNTER_MAX) frame.fail();
     if (lease !== 0 && !state.leases.has(lease)) frame.fail();
     if (createRevision > revision || revision > state.revision) frame.fail();
     if (frame.isBad) return;

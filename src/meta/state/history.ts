@@ -25,6 +25,9 @@ export class History {
   #count = 0;
   #bytes = 0;
   #compactedRevision = 0;
+  /** Of the event that was appended last, and its place among the events of that revision. */
+  #lastRevision = 0;
+  #lastOrdinal = 0;
 
   constructor(eventsMax: number, bytesMax: number) {
     this.#eventsMax = eventsMax;
@@ -49,7 +52,9 @@ export class History {
     if (this.#count === this.#events.length) this.#grow();
     const place = this.#place(this.#count);
     const digest = this.#digest;
-    digestEvent(digest, event, content);
+    this.#lastOrdinal = event.revision === this.#lastRevision ? this.#lastOrdinal + 1 : 0;
+    this.#lastRevision = event.revision;
+    digestEvent(digest, event, this.#lastOrdinal, content);
     this.#events[place] = event;
     this.#words[2 * place] = digest.low;
     this.#words[2 * place + 1] = digest.high;
@@ -93,10 +98,13 @@ export class History {
     const sum = new Sum();
     const content = new Digest();
     const digest = new Digest();
+    let ordinal = 0;
     for (let i = 0; i < this.#count; i++) {
       const event = this.at(i);
+      // Revisions go as a whole, so the first event is the first of its revision.
+      ordinal = i > 0 && event.revision === this.at(i - 1).revision ? ordinal + 1 : 0;
       digestContent(content, event.key, event.value);
-      digestEvent(digest, event, content);
+      digestEvent(digest, event, ordinal, content);
       sum.add(digest.low, digest.high);
     }
     return sum;
@@ -138,12 +146,14 @@ function bytesOf(event: WatchEvent): number {
   return EVENT_BYTES + event.key.length + event.value.length;
 }
 
-function digestEvent(digest: Digest, event: WatchEvent, content: Digest): void {
+/** `ordinal` is the event's place in its revision, from 0: a watch tells of them in that order. */
+function digestEvent(digest: Digest, event: WatchEvent, ordinal: number, content: Digest): void {
   digest.begin(EVENT_TAG);
   digest.word(content.low);
   digest.word(content.high);
   digest.word(event.type === "put" ? 1 : 2);
   digest.number(event.revision);
   digest.number(event.previousRevision);
+  digest.number(ordinal);
   digest.end();
 }

@@ -2,8 +2,9 @@
  * Sessions, by which a retried command is applied once (Raft thesis, 6.3): each keeps the answers that its
  * client may still ask for again. A session has a floor. A sequence below it is refused and never applied,
  * so an answer may be forgotten only together with raising the floor above it.
- * Everything is bounded, and what goes first is decided by entries alone: of sessions the least recently
- * used, of a session's answers that to the lowest sequence.
+ * Everything is bounded, and what goes first is decided by entries alone: of a session's answers that to
+ * the lowest sequence, of sessions the least recently used. No session may hold more than an eighth of all
+ * bytes, so a client whose answers are large forgets its own before any other client's.
  */
 import type { Stamp } from "../command.ts";
 import { type Refusal, refusalOf } from "../outcome.ts";
@@ -13,6 +14,8 @@ const SESSION_TAG = 5;
 const ANSWER_TAG = 6;
 /** What a kept answer counts besides its bytes. */
 const ANSWER_BYTES = 64;
+/** One session's answers count at most this part of all. */
+const SHARES = 8;
 
 export interface SessionLimits {
   readonly sessionsMax: number;
@@ -38,6 +41,8 @@ class Session {
   usedAt: number;
   /** The lowest sequence that may still be applied or answered. */
   floor: number;
+  /** What its answers count. */
+  bytes = 0;
 
   constructor(session: number, usedAt: number, floor: number) {
     this.session = session;
@@ -105,16 +110,17 @@ export class SessionTable {
     return found.answers.get(sequence);
   }
 
-  /** Keeps the answer to a command that `begin` let through. */
+  /**
+   * Keeps the answer to a command that `begin` let through. One that is larger alone than a session's share
+   * is not kept: the floor is raised above its sequence instead.
+   */
   keep({ session, sequence }: Stamp, bytes: Uint8Array): void {
     const found = this.#sessions.get(session) as Session;
+    if (ANSWER_BYTES + bytes.length > this.#shareBytes) return this.#discardBelow(found, sequence + 1);
     this.#addAnswer(found, sequence, bytes);
     if (found.answers.size > this.#limits.sessionAnswersMax) this.#dropLowest(found);
-    while (this.#bytes > this.#limits.answersBytesMax) {
-      const oldest = this.#leastRecent();
-      if (oldest === found) this.#dropLowest(found);
-      else this.#forget(oldest);
-    }
+    while (found.bytes > this.#shareBytes) this.#dropLowest(found);
+    if (this.#bytes > this.#limits.answersBytesMax) this.#forgetOthers(found);
   }
 
   /** All sessions, the least recently used first. */
@@ -139,7 +145,8 @@ export class SessionTable {
     if (found === undefined || sequence < found.floor || found.answers.has(sequence)) return false;
     this.#addAnswer(found, sequence, bytes);
     const { sessionAnswersMax, answersBytesMax } = this.#limits;
-    return found.answers.size <= sessionAnswersMax && this.#bytes <= answersBytesMax;
+    if (found.answers.size > sessionAnswersMax || found.bytes > this.#shareBytes) return false;
+    return this.#bytes <= answersBytesMax;
   }
 
   /** What `sum` must be, from the sessions alone. */
@@ -161,6 +168,18 @@ export class SessionTable {
     this.#sessions.set(session.session, session);
     this.#latest = session;
     this.#addDigest(session, 1);
+  }
+
+  get #shareBytes(): number {
+    return Math.floor(this.#limits.answersBytesMax / SHARES);
+  }
+
+  /** The least recently used first, and none that holds nothing, until all answers fit. */
+  #forgetOthers(user: Session): void {
+    for (const session of this.#sessions.values()) {
+      if (session !== user && session.answers.size > 0) this.#forget(session);
+      if (this.#bytes <= this.#limits.answersBytesMax) return;
+    }
   }
 
   #leastRecent(): Session {
@@ -192,8 +211,12 @@ export class SessionTable {
       lowest = Number.MAX_SAFE_INTEGER;
       for (const sequence of session.answers.keys()) lowest = Math.min(lowest, sequence);
     }
+    this.#discardBelow(session, lowest + 1);
+  }
+
+  #discardBelow(session: Session, floor: number): void {
     this.#addDigest(session, -1);
-    this.#raiseFloor(session, lowest + 1);
+    this.#raiseFloor(session, floor);
     this.#addDigest(session, 1);
   }
 
@@ -205,6 +228,7 @@ export class SessionTable {
     session.answers.set(sequence, answer);
     this.sum.add(answer.low, answer.high);
     this.#answerCount += 1;
+    session.bytes += ANSWER_BYTES + bytes.length;
     this.#bytes += ANSWER_BYTES + bytes.length;
   }
 
@@ -214,6 +238,7 @@ export class SessionTable {
     session.answers.delete(sequence);
     this.sum.remove(answer.low, answer.high);
     this.#answerCount -= 1;
+    session.bytes -= ANSWER_BYTES + answer.bytes.length;
     this.#bytes -= ANSWER_BYTES + answer.bytes.length;
   }
 

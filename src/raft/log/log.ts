@@ -11,6 +11,9 @@ import type { Snapshot } from "./snapshot.ts";
 import { TermRuns } from "./term-runs.ts";
 import { Unstable } from "./unstable.ts";
 
+/** How much of the log is looked through at once. */
+const SCAN_BYTES = 1024 * 1024;
+
 /** A batch that the state machine was given and has not reported yet. */
 interface Applying {
   readonly lastIndex: number;
@@ -27,6 +30,8 @@ export class RaftLog {
   #committed: number;
   #applying: number;
   #applied: number;
+  /** The indexes of `config` entries above the commit index, ascending. */
+  #changes: number[] = [];
   readonly #batches: Applying[] = [];
   #applyingBytes = 0;
   #isApplyingPaused = false;
@@ -107,8 +112,31 @@ export class RaftLog {
       invariant(false, "a committed entry is never replaced", { first, committed: this.#committed });
     }
     if (first <= this.lastIndex) this.#terms.truncateFrom(first);
-    for (const entry of entries) this.#terms.append(entry.index, entry.term);
+    if (this.#changes.length > 0) this.#changes = this.#changes.filter((index) => index < first);
+    for (const entry of entries) {
+      this.#terms.append(entry.index, entry.term);
+      if (entry.kind === "config") this.#changes.push(entry.index);
+    }
     this.#unstable.append(entries);
+  }
+
+  /** Looks for `config` entries in what the storage has above the commit index. */
+  findChanges(): void {
+    let from = Math.max(this.#committed + 1, this.firstIndex());
+    while (from <= this.lastIndex) {
+      const entries = this.slice(from, this.lastIndex + 1, SCAN_BYTES);
+      for (const { kind, index } of entries) if (kind === "config") this.#changes.push(index);
+      from += entries.length;
+    }
+  }
+
+  /**
+   * A change of members enters a log only when the one before it is applied. So one that has another behind
+   * it is committed, whatever this peer remembers: it must not be two configurations behind.
+   */
+  commitProvenChanges(): void {
+    const proven = this.#changes[this.#changes.length - 2];
+    if (proven !== undefined) this.commitTo(proven);
   }
 
   /**
@@ -135,6 +163,7 @@ export class RaftLog {
       invariant(false, "what is committed is in the log", { index, lastIndex: this.lastIndex });
     }
     this.#committed = index;
+    while ((this.#changes[0] ?? Infinity) <= index) this.#changes.shift();
     return true;
   }
 
@@ -216,6 +245,7 @@ export class RaftLog {
       committed: this.#committed,
     });
     this.#terms = new TermRuns(snapshot.index, snapshot.term);
+    this.#changes = [];
     this.#unstable.restore(snapshot);
     this.#committed = snapshot.index;
   }

@@ -34,6 +34,8 @@ export interface Assembly {
   readonly received: (Uint8Array | undefined)[];
   /** The first part that has not arrived. */
   wanted: number;
+  /** What has arrived, in bytes. */
+  bytes: number;
 }
 
 export function partOf(snapshot: Snapshot, part: number): SnapshotPart {

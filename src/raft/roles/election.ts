@@ -52,6 +52,14 @@ export function handleVote(state: RaftState, message: Message): void {
   state.votedFor = from;
 }
 
+/**
+ * Who asks for a vote says up to where it knows the log to be committed. If this log has that very entry, it
+ * is committed here too: a peer whose promotion is in its log, and without which nobody can win, learns of it.
+ */
+export function learnCommit(state: RaftState, { hint, context }: Message): void {
+  if (context > 0 && state.log.matches(hint, context)) state.log.commitTo(hint);
+}
+
 export function handleVoteResponse(state: RaftState, message: Message): void {
   const isPre = state.role === "preCandidate";
   // As a candidate, late answers to the question before are of no interest.
@@ -68,7 +76,7 @@ function startCampaign(state: RaftState, campaign: Campaign): void {
   else becomeCandidate(state);
   const term = isPre ? state.term + 1 : state.term;
   const type = isPre ? "preVote" : "vote";
-  const { lastIndex, lastTerm } = state.log;
+  const { lastIndex, lastTerm, committed } = state.log;
   for (const peerId of votersOf(state.tracker.config)) {
     if (peerId === state.id) {
       // The own vote counts once it is on the disk, like any other.
@@ -79,7 +87,11 @@ function startCampaign(state: RaftState, campaign: Campaign): void {
     message.index = lastIndex;
     message.logTerm = lastTerm;
     message.force = campaign === "transfer";
-    state.sendInTerm(message, term);
+    message.hint = committed;
+    message.context = state.log.term(committed) ?? 0;
+    // Asking for a vote promises never to ask in this term with another log: a crash must not undo that.
+    if (isPre) state.sendInTerm(message, term);
+    else state.sendAfterSync(message, term);
   }
 }
 

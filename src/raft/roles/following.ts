@@ -19,6 +19,7 @@ export function handleAppend(state: RaftState, message: Message): void {
   if (last !== undefined) {
     // What lies beyond these entries may be another leader's.
     log.commitTo(Math.min(message.commitIndex, last));
+    if (state.settings.validateChanges) log.commitProvenChanges();
     answer.index = last;
     state.sendAfterSync(answer);
     return;

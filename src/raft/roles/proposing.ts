@@ -16,6 +16,7 @@ import {
   maybeCommit,
   probeAll,
 } from "./replication.ts";
+import { answerConfirmed } from "./reading.ts";
 import type { RaftState } from "./state.ts";
 import { abortTransfer, becomeFollower } from "./transitions.ts";
 
@@ -142,6 +143,7 @@ function switchConfig(state: RaftState, config: Config): void {
     if (state.settings.stepDownOnRemoval) becomeFollower(state, state.term, NOBODY);
     return;
   }
+  answerConfirmed(state);
   // Fewer voters may need fewer acknowledgements; newcomers need not wait for the next heartbeat.
   if (maybeCommit(state)) broadcastAppend(state);
   else probeAll(state);

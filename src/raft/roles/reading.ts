@@ -28,19 +28,19 @@ export function flushReads(state: RaftState): void {
     forwardBatch(state, requests);
     return;
   }
-  if (state.settings.reads === "lease" || state.tracker.isAlone(state.id)) {
+  if (hasLease(state) || state.tracker.isAlone(state.id)) {
     answer(state, requests, log.committed);
     return;
   }
-  reads.lastRound += 1;
-  const own = state.tracker.of(state.id);
-  if (own !== undefined) own.ackedRound = reads.lastRound;
-  reads.rounds.push({ round: reads.lastRound, index: log.committed, requests });
-  broadcastHeartbeat(state, reads.lastRound);
+  const round = beginRound(state);
+  reads.rounds.push({ round, index: log.committed, requests });
+  broadcastHeartbeat(state, round);
 }
 
-/** The round that heartbeats carry, so that the answers to any of them confirm what waits. */
+/** The round that a tick's heartbeats carry, so that the answers to any of them confirm what waits. */
 export function openRound(state: RaftState): number {
+  // With leases each heartbeat may prolong the lease.
+  if (state.settings.reads === "lease") return beginRound(state);
   return state.reads.rounds.length === 0 ? 0 : state.reads.lastRound;
 }
 
@@ -50,8 +50,16 @@ export function confirmRound(state: RaftState, message: Message): void {
   const progress = tracker.of(message.from);
   if (progress === undefined || message.context > reads.lastRound) return;
   progress.ackedRound = Math.max(progress.ackedRound, message.context);
-  const confirmed = tracker.quorumRound();
-  for (const { index, requests } of reads.takeRounds(confirmed)) answer(state, requests, index);
+  answerConfirmed(state);
+}
+
+/** Answers the rounds in which a quorum knew its leader: of the configuration that is in force now. */
+export function answerConfirmed(state: RaftState): void {
+  const { reads } = state;
+  const confirmed = state.tracker.quorumRound();
+  while ((reads.sent[0]?.round ?? Infinity) <= confirmed) reads.leaseFrom = reads.sent.shift()?.tick;
+  const rounds = reads.takeRounds(confirmed);
+  for (const { index, requests } of rounds) answer(state, requests, index);
 }
 
 /** A follower forwards a batch of reads. */
@@ -91,6 +99,29 @@ export function tickReads(state: RaftState): void {
     reads.settle(oldest.contexts.length);
     reads.refused.push(...oldest.contexts);
   }
+}
+
+/**
+ * Thesis, 6.4.1: a quorum heard this leader less than an election timeout ago, counted from before it was
+ * sent, and one tick less since the ticks of peers are not in step. A vote that the leader itself asked for
+ * heeds no lease, so from there on the term has none.
+ */
+function hasLease({ settings, reads, ticks, transferee, hasHandedOver }: RaftState): boolean {
+  if (settings.reads !== "lease" || reads.leaseFrom === undefined) return false;
+  if (transferee !== NOBODY || hasHandedOver) return false;
+  return ticks - reads.leaseFrom < settings.electionTicks - 1;
+}
+
+function beginRound(state: RaftState): number {
+  const { reads, settings, ticks } = state;
+  reads.lastRound += 1;
+  const own = state.tracker.of(state.id);
+  if (own !== undefined) own.ackedRound = reads.lastRound;
+  if (settings.reads === "lease") {
+    reads.sent = reads.sent.filter((one) => ticks - one.tick < settings.electionTicks);
+    reads.sent.push({ round: reads.lastRound, tick: ticks });
+  }
+  return reads.lastRound;
 }
 
 function forwardBatch(state: RaftState, requests: readonly ReadRequest[]): void {

@@ -41,6 +41,10 @@ export class Reads {
   forwarded: ForwardedBatch[] = [];
   /** The latest round of this term. */
   lastRound = 0;
+  /** With reads by lease: when the rounds that nobody has confirmed were sent, in the leader's ticks. */
+  sent: { readonly round: number; readonly tick: number }[] = [];
+  /** When the latest confirmed round was sent: its quorum does not vote for an election timeout from there. */
+  leaseFrom: number | undefined = undefined;
   confirmed: ConfirmedRead[] = [];
   /** Contexts of own reads that will not be confirmed: there is no leader, or it changed. */
   refused: number[] = [];
@@ -84,6 +88,8 @@ export class Reads {
     this.rounds = [];
     this.forwarded = [];
     this.lastRound = 0;
+    this.sent = [];
+    this.leaseFrom = undefined;
     this.#pending = 0;
   }
 }

@@ -148,6 +148,7 @@ export function handleSnapshotStatus(state: RaftState, peerId: number, hasArrive
 /** The peer shall campaign at once (thesis, 3.10). */
 export function sendTimeoutNow(state: RaftState, to: number): void {
   invariant(to !== NOBODY, "leadership goes to somebody");
+  state.hasHandedOver = true;
   state.send(new MessageDraft("timeoutNow", to));
 }
 

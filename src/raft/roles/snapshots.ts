@@ -103,13 +103,21 @@ function assemble(state: RaftState, part: SnapshotPart): readonly Uint8Array[] |
   const assembly: Assembly = isSame ? before : startAssembly(part);
   state.assembly = assembly;
   const { received, parts } = assembly;
-  received[part.part] ??= part.data;
+  if (received[part.part] === undefined) {
+    received[part.part] = part.data;
+    assembly.bytes += part.data.length;
+  }
+  // Whoever sends more than can be kept is not believed: the parts are let go, and the leader tries in vain.
+  if (assembly.bytes > state.settings.snapshotBytesMax) {
+    state.assembly = undefined;
+    return undefined;
+  }
   while (received[assembly.wanted] !== undefined) assembly.wanted += 1;
   return assembly.wanted < parts ? undefined : (received as Uint8Array[]);
 }
 
 function startAssembly({ index, term, parts }: SnapshotPart): Assembly {
-  return { index, term, parts, received: [], wanted: 0 };
+  return { index, term, parts, received: [], wanted: 0, bytes: 0 };
 }
 
 function sendPart(state: RaftState, to: number, { snapshot }: SnapshotTransfer, part: number): void {

@@ -35,6 +35,10 @@ export class RaftState {
   pendingConfigIndex = 0;
   /** The bytes of a leader's commands that are not applied yet; an estimate, 0 at the start of a term. */
   uncommittedBytes = 0;
+  /** Ticks since the start. */
+  ticks = 0;
+  /** Whether somebody was told, in this term, to campaign against the lease. */
+  hasHandedOver = false;
   /** The peer that shall lead next. */
   transferee: number = NOBODY;
   /** The snapshot that is arriving in parts. */
@@ -66,6 +70,8 @@ export class RaftState {
     // What was applied had been committed, whatever the last commit index that reached the disk.
     this.log.commitTo(Math.max(commitIndex, appliedIndex));
     if (appliedIndex > 0) this.log.appliedTo(appliedIndex);
+    this.log.findChanges();
+    if (settings.validateChanges) this.log.commitProvenChanges();
     this.tracker = new Tracker(config, this.log.lastIndex, {
       messagesMax: settings.inflightMessagesMax,
       entriesMax: settings.inflightEntriesMax,

@@ -11,6 +11,7 @@ import { campaign } from "./step.ts";
 import { abortTransfer, becomeFollower } from "./transitions.ts";
 
 export function tick(state: RaftState): void {
+  state.ticks += 1;
   if (state.role === "leader") tickLeader(state);
   else tickElection(state);
 }

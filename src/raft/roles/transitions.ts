@@ -84,6 +84,7 @@ function reset(state: RaftState, term: number): void {
   state.heartbeatElapsed = 0;
   state.drawElectionTimeout();
   abortTransfer(state);
+  state.hasHandedOver = false;
   state.tracker.clearVotes();
   state.tracker.resetProgress(state.id, state.log.lastIndex);
   state.pendingConfigIndex = 0;

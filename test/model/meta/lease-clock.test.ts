@@ -10,6 +10,7 @@ const RETRY_MS = 50;
 const lease = fc.integer({ min: 1, max: 5 });
 const step = fc.record({
   afterMs: fc.nat(40),
+  isNoted: fc.nat(4).map((drawn) => drawn > 0),
   change: fc.oneof(
     {
       weight: 3,
@@ -31,21 +32,36 @@ test("the clock names what is due, with the renewal that it saw, and the store a
       const store = new MetaStore();
       const clock = new LeaseClock(store, RETRY_MS);
       const ends = new Map<number, number>();
+      /** The renewals from which those are counted. */
+      const counted = new Map<number, number>();
       let nowMs = 1_000;
       clock.lead(nowMs);
-      for (const { afterMs, change } of steps) {
+      for (const { afterMs, isNoted, change } of steps) {
         nowMs += afterMs;
         if (change === "lead") {
           clock.lead(nowMs);
-          for (const { lease: each, ttlMs } of store.leases()) ends.set(each, nowMs + ttlMs);
+          for (const { lease: each, ttlMs, renewal } of store.leases()) {
+            ends.set(each, nowMs + ttlMs);
+            counted.set(each, renewal);
+          }
         } else if (typeof change === "object") {
           const outcome = applyOne(store, change);
+          if (!isNoted && change.type === "renewLease") continue;
           clock.note(outcome, nowMs);
-          if (outcome.answer?.type === "lease") ends.set(change.lease, nowMs + outcome.answer.ttlMs);
+          if (outcome.answer?.type === "lease") {
+            ends.set(change.lease, nowMs + outcome.answer.ttlMs);
+            counted.set(change.lease, outcome.answer.renewal);
+          }
         }
         const due = clock.due(nowMs, 100).toSorted((a, b) => a.lease - b.lease);
         const expected = [...store.leases()]
           .filter((held) => ends.get(held.lease)! <= nowMs)
+          .filter(({ lease: each, renewal, ttlMs }) => {
+            if (counted.get(each) === renewal) return true;
+            ends.set(each, nowMs + ttlMs);
+            counted.set(each, renewal);
+            return false;
+          })
           .map((held) => ({ lease: held.lease, renewal: held.renewal }));
 
         expect(due).toEqual(expected.toSorted((a, b) => a.lease - b.lease));

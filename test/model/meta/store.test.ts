@@ -128,6 +128,27 @@ test("R11 and R12: a store does what its slow twin does, before and after each r
   );
 });
 
+test("R11 and R12: whose answers are forgotten is the same on a peer that was restored", () => {
+  const limits = { ...LIMITS, sessionsMax: 12, answersBytesMax: 1_000 };
+  fc.assert(
+    fc.property(fc.limitShrink(run, 500), ({ steps }) => {
+      let store = new MetaStore(limits);
+      const unrestored = new MetaStore(limits);
+      for (const each of steps) {
+        if ("chunkBytes" in each) {
+          store = MetaStore.restore(store.snapshot(each), limits);
+          continue;
+        }
+        const data = "data" in each ? each.data : encodeCommand(aimed(each, store, 1));
+
+        expect(applyData(store, data)).toEqual(applyData(unrestored, data));
+        expect([store.hash(), store.hashFully()]).toEqual(Array(2).fill(unrestored.hash()));
+      }
+    }),
+    { numRuns: 120 },
+  );
+});
+
 test("what is decoded is what was encoded, and is encoded the same again", () => {
   fc.assert(
     fc.property(anyCommand, (command) => {

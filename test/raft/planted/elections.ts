@@ -37,6 +37,13 @@ export const ELECTIONS_AND_TERMS: readonly Mutation[] = [
     foundBy: ELECTIONS,
   },
   {
+    name: "a vote is asked for before the disk has what it claims",
+    file: "src/raft/roles/election.ts",
+    from: "if (isPre) state.sendInTerm(message, term);",
+    to: "if (term > 0) state.sendInTerm(message, term);",
+    foundBy: ELECTIONS,
+  },
+  {
     name: "the own vote counts before it is on the disk",
     file: "src/raft/roles/election.ts",
     from: "state.sendAfterSync(new MessageDraft(voteResponseType(type), peerId), term);",
@@ -53,8 +60,8 @@ export const ELECTIONS_AND_TERMS: readonly Mutation[] = [
   {
     name: "votes of the election before are kept",
     file: "src/raft/roles/transitions.ts",
-    from: "abortTransfer(state);\n  state.tracker.clearVotes();",
-    to: "abortTransfer(state);",
+    from: "state.hasHandedOver = false;\n  state.tracker.clearVotes();",
+    to: "state.hasHandedOver = false;",
     foundBy: ELECTIONS,
   },
   {

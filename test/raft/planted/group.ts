@@ -91,10 +91,17 @@ export const GROUPS: readonly Mutation[] = [
     foundBy: MEMBERSHIP,
   },
   {
+    name: "a peer may be two configurations behind after a restart",
+    file: "src/raft/roles/state.ts",
+    from: "if (settings.validateChanges) this.log.commitProvenChanges();",
+    to: "",
+    foundBy: JOINT,
+  },
+  {
     name: "a change that a snapshot has overtaken changes the snapshot's members",
     file: "src/raft/raft.ts",
-    from: "return isOvertaken ? tracker.config",
-    to: "return isOvertaken && entry.index < 0 ? tracker.config",
+    from: 'if (isOvertaken && entry.kind === "config") {',
+    to: "if (isOvertaken && entry.index < 0) {",
     foundBy: DRIVER,
   },
   {

@@ -47,8 +47,8 @@ export const READS_AND_SNAPSHOTS: readonly Mutation[] = [
   {
     name: "a read's index is what is applied",
     file: "src/raft/roles/reading.ts",
-    from: "reads.rounds.push({ round: reads.lastRound, index: log.committed, requests });",
-    to: "reads.rounds.push({ round: reads.lastRound, index: log.applied, requests });",
+    from: "reads.rounds.push({ round, index: log.committed, requests });",
+    to: "reads.rounds.push({ round, index: log.applied, requests });",
     foundBy: READS,
   },
   {
@@ -61,8 +61,8 @@ export const READS_AND_SNAPSHOTS: readonly Mutation[] = [
   {
     name: "reads are answered without asking anybody",
     file: "src/raft/roles/reading.ts",
-    from: 'if (state.settings.reads === "lease" || state.tracker.isAlone(state.id)) {',
-    to: 'if (state.settings.reads === "lease" || state.settings.reads === "safe") {',
+    from: "if (hasLease(state) || state.tracker.isAlone(state.id)) {",
+    to: "if (hasLease(state) || state.tracker.of(state.id) !== undefined) {",
     foundBy: READS,
   },
   {

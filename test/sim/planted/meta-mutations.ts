@@ -107,4 +107,18 @@ export const META_MUTATIONS: readonly PlantedBug[] = [
     to: "",
     foundBy: "test/unit/meta/watch.test.ts",
   },
+  {
+    name: "the hash forgets the order of events",
+    file: "src/meta/state/history.ts",
+    from: "  digest.number(ordinal);\n",
+    to: "",
+    foundBy: "test/unit/meta/hash.test.ts",
+  },
+  {
+    name: "a transaction answers without a bound",
+    file: "src/meta/transaction.ts",
+    from: "if (bytes > room.bytes) break;",
+    to: "",
+    foundBy: "test/unit/meta/bounds.test.ts",
+  },
 ];

@@ -151,7 +151,7 @@ describe("numbers", () => {
       const writer = new Writer(1);
       writer.varint(value);
       writer.varint(7);
-      const reader = new Reader(writer.copy());
+      const reader = new Reader(writer.take());
 
       expect(
         [reader.varint(), reader.varint(), reader.isAtEnd, reader.isBad],

@@ -104,4 +104,29 @@ describe("a lease clock", () => {
 
     expect(counts).toEqual([0, 0, 100_000, 0]);
   });
+
+  test("names no lease with a renewal that it has not counted from", () => {
+    const store = new MetaStore();
+    const clock = new LeaseClock(store);
+    clock.lead(0);
+    clock.note(applyOne(store, grant(7, 100)), 0);
+    applyOne(store, { type: "renewLease", lease: 7 });
+
+    const due = [100, 199, 200].map((ms) => clock.due(ms, 10));
+
+    expect(due).toEqual([[], [], [{ lease: 7, renewal: 2 }]]);
+  });
+
+  test("forgets leases that ended long before they were due", () => {
+    const store = new MetaStore();
+    const clock = new LeaseClock(store);
+    clock.lead(0);
+    for (let lease = 1; lease <= 20_000; lease++) {
+      clock.note(applyOne(store, grant(lease, 1_000_000)), 0);
+      if (lease % 100 !== 0) applyOne(store, { type: "revokeLease", lease });
+    }
+
+    expect(clock.heapSize).toBeLessThan(2 * store.leaseCount + 2_000);
+    expect(clock.due(1_000_000, 1_000).length).toBe(store.leaseCount);
+  });
 });

@@ -191,16 +191,18 @@ describe("the bytes of all answers", () => {
   };
 
   test("are bounded by forgetting the sessions that were used least recently", () => {
-    const store = new MetaStore({ answersBytesMax: 2_000 });
-    applyAll(store, [{ type: "openSession" }, { type: "openSession" }, put("k", "x".repeat(800))]);
+    const store = new MetaStore({ answersBytesMax: 8_000 });
+    const sessions = Array.from({ length: 9 }, (_, at) => at + 1);
+    applyAll(store, [...sessions.map(() => ({ type: "openSession" }) as const), put("k", "x".repeat(850))]);
 
-    applyAll(store, [stamped(get, 1, 1, 1), stamped(get, 1, 1, 2), stamped(get, 2, 1, 2)]);
+    applyAll(store, [2, 1, 3, 4, 5, 6, 7, 8, 9].map((session) => stamped(get, 1, 1, session)));
 
-    expect([store.hasSession(1), store.hasSession(2), store.answerCount]).toEqual([false, true, 2]);
+    expect(sessions.filter((session) => !store.hasSession(session))).toEqual([2]);
+    expect(store.answerCount).toBe(8);
   });
 
-  test("are bounded within the last session by forgetting its lowest sequences", () => {
-    const store = storeWithSession({ answersBytesMax: 2_000 });
+  test("are bounded within a session, at an eighth of them, by forgetting its lowest sequences", () => {
+    const store = storeWithSession({ answersBytesMax: 16_000 });
     applyOne(store, put("k", "x".repeat(800)));
 
     applyAll(store, [stamped(get, 1), stamped(get, 2), stamped(get, 3)]);

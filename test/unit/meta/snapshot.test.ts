@@ -7,6 +7,8 @@ import {
   SNAPSHOT_CHUNK_BYTES,
   SNAPSHOT_VERSION,
 } from "../../../src/meta/index.ts";
+import { encodeOutcome } from "../../../src/meta/codec/answer.ts";
+import { refusalOf, refused } from "../../../src/meta/outcome.ts";
 import { writeSnapshot } from "../../../src/meta/snapshot/write.ts";
 import { Digest } from "../../../src/meta/state/digest.ts";
 import { digestContent } from "../../../src/meta/state/key-space.ts";
@@ -163,6 +165,15 @@ describe("R12: a snapshot whose hash is right is refused all the same", () => {
     ["a record is of a revision to come", (state) => putRecord(state, { revision: 2 })],
     ["a record was made after its last change", (state) => putRecord(state, { createRevision: 2 })],
     ["a record has version 0", (state) => putRecord(state, { version: 0 })],
+    ["a record has a version beyond all counting", (state) => putRecord(state, { version: 2 ** 52 + 1 })],
+    ["its index is no index", (state) => void (state.appliedIndex = 2 ** 52 + 1)],
+    ["its term is no term", (state) => void (state.appliedTerm = 2 ** 52 + 1)],
+    ["more entries were malformed than there are", (state) => void (state.malformedCount = 2)],
+    ["a session holds more than its share", (state) => {
+      state.sessions.open(1);
+      state.sessions.restoreAnswer(1, 1, encodeOutcome(refused(1, refusalOf("MALFORMED", 1, 1))));
+      state.sessions.restoreAnswer(1, 2, encodeOutcome(refused(1, refusalOf("MALFORMED", 1, 1))));
+    }],
     ["a lease was renewed by an entry to come", (state) => state.leases.grant(7, 5, 2)],
     ["a session was used by an entry to come", (state) => state.sessions.open(2)],
     ["there are more revisions than entries", (state) => void (state.revision = 2)],
@@ -172,12 +183,14 @@ describe("R12: a snapshot whose hash is right is refused all the same", () => {
       state.sessions.keep({ session: 1, sequence: 1, firstWanted: 1 }, Uint8Array.of(1, 99));
     }],
   ])("when %s", async (_, spoil) => {
-    const state = new State(new MetaStore().limits);
+    const limits = { ...new MetaStore().limits, answersBytesMax: 1_000 };
+    const state = new State(limits);
     state.appliedIndex = 1;
     state.revision = 1;
     spoil(state);
 
-    const error = await rejection(() => MetaStore.restore(writeSnapshot(state, 1_000)), "SNAPSHOT_DAMAGED");
+    const restore = () => MetaStore.restore(writeSnapshot(state, 1_000), limits);
+    const error = await rejection(restore, "SNAPSHOT_DAMAGED");
 
     expect(error.message).toContain("an item is wrong");
   });

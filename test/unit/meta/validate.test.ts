@@ -115,6 +115,16 @@ const NO_COMMANDS: readonly [string, unknown, RegExp][] = [
     { type: "deleteRange", range: { from: "b", to: "b" } },
     /from must come before to/,
   ],
+  [
+    "with a field that is none in its range",
+    { type: "deleteRange", range: { from: "a", t0: "b" } },
+    /deleteRange: a range: unknown field "t0" \(known: prefix, from, to\)/,
+  ],
+  [
+    "with a field that is none in its stamp",
+    { ...put("k"), stamp: { session: 1, sequence: 1, firstWanted: 1, frstWanted: 1 } },
+    /put: stamp: unknown field "frstWanted"/,
+  ],
   ["with a stamp that is none", { ...put("k"), stamp: 1 }, /put: stamp: must be an object, got 1/],
   [
     "with sequence 0",
@@ -164,6 +174,7 @@ const NO_TRANSACTIONS: readonly [string, unknown, RegExp][] = [
     /operand must be a whole number of at least 0/,
   ],
   ["with a number for bytes", comparing({ target: "value" }), /operand must be a Uint8Array, got 1/],
+  ["with a field that is none", comparing({ lease: 1 }), /compares\[0\]: unknown field "lease"/],
   ["with an empty key to compare", comparing({ key: "" }), /a key must be well-formed/],
   [
     "with a comparison that is none",
@@ -306,11 +317,26 @@ describe("a limit lets through what has its size, and refuses one more:", () => 
     expect(validateCommand(transaction(...gets(128))).length).toBeGreaterThan(0);
   });
 
+  test("of the whole command is looked at before anything is encoded", async () => {
+    const value = new Uint8Array(2 ** 20);
+    const ops = Array.from({ length: 128 }, (_, at) => putOp(`k${at}`, value));
+    const compares = ops.map(() => ({ target: "value", key: "k", operator: "=", operand: value }) as const);
+
+    const errors = [transaction(...ops), { ...transaction(), compares } as Command].map((command) => {
+      return rejection(() => validateCommand(command), "INVALID_ARGUMENT");
+    });
+
+    for (const error of await Promise.all(errors)) {
+      expect(error.message).toMatch(/it takes at least \d+ bytes, 1572864 are allowed/);
+      expect(error.details["bytes"]).toBeGreaterThan(128 * 2 ** 20);
+    }
+  });
+
   test("is itself a whole number from 1", async () => {
     const error = await rejection(() => commandLimits({ opsMax: 0 }), "INVALID_OPTION");
 
     expect(error.message).toBe(
-      "command limits: option opsMax must be an integer from 1 to 2147483647, got 0",
+      "command limits: option opsMax must be an integer from 1 to 4096, got 0",
     );
   });
 });

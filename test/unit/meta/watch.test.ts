@@ -64,6 +64,15 @@ describe("events", () => {
     expect(second).toMatchObject({ events: [{ key: "b" }], revision: 3, more: false });
   });
 
+  test("of other keys beyond the limit are not more", () => {
+    const store = new MetaStore();
+    putAll(store, "a", "b", "c", "a", "d");
+    const read = (since: number) => store.eventsSince(since, { prefix: "a", limit: 1 });
+
+    expect(read(0)).toMatchObject({ events: [{ key: "a" }], revision: 1, more: true });
+    expect(read(1)).toMatchObject({ events: [{ key: "a" }], revision: 5, more: false });
+  });
+
   test("read in small pieces are each there once", () => {
     const store = new MetaStore();
     for (let i = 0; i < 50; i++) {
@@ -92,6 +101,14 @@ describe("events", () => {
 
     expect(error.message).toMatch(message);
   });
+});
+
+test("events with an option that is none are refused", async () => {
+  const options: object = { prefx: "a" };
+
+  const error = await rejection(() => new MetaStore().eventsSince(0, options), "INVALID_ARGUMENT");
+
+  expect(error.message).toMatch(/unknown field "prefx"/);
 });
 
 describe("compaction", () => {
