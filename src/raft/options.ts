@@ -31,6 +31,11 @@ export interface RaftOptions {
   /** Whether changes of members are checked before they enter the log. Default true; false is for tests. */
   readonly validateChanges?: boolean | undefined;
   /**
+   * Whether a request for a vote waits for the disk, as a vote does. Default true. False is etcd's flow of
+   * messages where writes overlap, for replaying its scripts: a crash at the wrong moment then loses entries.
+   */
+  readonly questionsWait?: boolean | undefined;
+  /**
    * Whether the driver may write to the log while it applies entries. Then only what is on the disk is
    * handed out as committed, and several writes may be under way. Default false: each Ready's write is done
    * before its committed entries are applied.
@@ -72,6 +77,7 @@ const BOOLEANS = [
   "stepDownOnRemoval",
   "forwardProposals",
   "validateChanges",
+  "questionsWait",
   "overlapsWrites",
 ] as const;
 
@@ -107,6 +113,7 @@ export function readOptions(options: RaftOptions): Settings {
     reads: options.reads ?? "safe",
     forwardProposals: options.forwardProposals ?? true,
     validateChanges: options.validateChanges ?? true,
+    questionsWait: options.questionsWait ?? true,
     overlapsWrites: options.overlapsWrites ?? false,
     appendBytesMax: options.appendBytesMax ?? MIB,
     applyingBytesMax: options.applyingBytesMax ?? 8 * MIB,

@@ -90,7 +90,7 @@ function startCampaign(state: RaftState, campaign: Campaign): void {
     message.hint = committed;
     message.context = state.log.term(committed) ?? 0;
     // Asking for a vote promises never to ask in this term with another log: a crash must not undo that.
-    if (isPre) state.sendInTerm(message, term);
+    if (isPre || !state.settings.questionsWait) state.sendInTerm(message, term);
     else state.sendAfterSync(message, term);
   }
 }

@@ -4,10 +4,11 @@
  */
 import { describe, expect, test } from "vitest";
 
-import { Raft } from "../../../src/raft/index.ts";
+import { configOf, Raft } from "../../../src/raft/index.ts";
 import { MemoryLog } from "../../../src/raft/log/memory-log.ts";
+import { partOf } from "../../../src/raft/log/snapshot.ts";
 import { rejection } from "../../support/reject.ts";
-import { bytes, chance, entriesOf, followerOf, ofType, only, settledLeaderOf } from "../peer.ts";
+import { bytes, chance, entriesOf, followerOf, ofType, only, settledLeaderOf, snapshotOf } from "../peer.ts";
 
 const COUNTS = [
   "peerId",
@@ -22,6 +23,7 @@ const COUNTS = [
   "readsMax",
   "snapshotPartsMax",
   "snapshotResendTicks",
+  "snapshotBytesMax",
   "entriesMax",
   "termLeapMax",
 ] as const;
@@ -32,6 +34,7 @@ const FLAGS = [
   "stepDownOnRemoval",
   "forwardProposals",
   "validateChanges",
+  "questionsWait",
   "overlapsWrites",
 ] as const;
 
@@ -62,6 +65,20 @@ describe("arguments", () => {
       expect(raft.propose([bytes("x")]).outcome).toBe("appended");
     },
   );
+});
+
+test("a snapshot that is larger than the bound is not kept, and the next one may come", () => {
+  const peer = followerOf(2, { options: { snapshotBytesMax: 10 } });
+  const large = snapshotOf(5, 1, configOf([1, 2, 3]), ["123456", "123456", "1"]);
+  const small = snapshotOf(6, 1, configOf([1, 2, 3]), ["12345", "12345"]);
+
+  for (const part of [0, 1, 2]) peer.hears("snapshot", 2, { snapshot: partOf(large, part) });
+  peer.work();
+  expect(peer.raft.commitIndex).toBe(0);
+  for (const part of [0, 1]) peer.hears("snapshot", 2, { snapshot: partOf(small, part) });
+  peer.work();
+
+  expect(peer.raft.commitIndex).toBe(6);
 });
 
 describe("options", () => {

@@ -39,7 +39,7 @@ export const ELECTIONS_AND_TERMS: readonly Mutation[] = [
   {
     name: "a vote is asked for before the disk has what it claims",
     file: "src/raft/roles/election.ts",
-    from: "if (isPre) state.sendInTerm(message, term);",
+    from: "if (isPre || !state.settings.questionsWait) state.sendInTerm(message, term);",
     to: "if (term > 0) state.sendInTerm(message, term);",
     foundBy: ELECTIONS,
   },
