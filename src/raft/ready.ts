@@ -2,8 +2,8 @@
  * What the core wants done, in this order:
  *
  * 1. `messages` may leave at once, even before the write: the disk and the network work side by side.
- * 2. Term and vote, `snapshot`, `entries`, commit index: written in this order, Ready by Ready. If `mustSync`,
- *    they must be on the disk before the next step. A snapshot is restored into the state machine as well.
+ * 2. Term and vote, `snapshot`, `entries`, commit index: written in this order, Ready by Ready. If `mustSync`
+ *    says so, they are on the disk before the next step. A snapshot is restored into the state machine too.
  * 3. `messagesAfterSync` leave; they promise what was written. Then `persisted(write)` is called.
  * 4. `committed` is applied, then `applied(index)` is called.
  */

@@ -249,7 +249,10 @@ export class Checks {
         return log.firstIndex() > commitIndex || log.term(commitIndex) === term;
       });
       if (having.length * 2 > voters.length || voters.length === 0) continue;
-      fail("R6", `leader ${id} commits ${commitIndex} of term ${term}, which is on the disks of [${having}]`);
+      fail(
+        "R6",
+        `leader ${id} commits ${commitIndex} of term ${term}, which is on the disks of ${having.join(", ")}`,
+      );
     }
   }
 

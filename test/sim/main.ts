@@ -89,8 +89,9 @@ function lineOf({
 function countOf(name: string, text: string | undefined): number | undefined {
   if (text === undefined) return undefined;
   const value = Number(text);
-  if (Number.isSafeInteger(value) && value >= 0) return value;
-  throw new BadArgument(`--${name} takes a whole number, got ${text}`);
+  const min = name === "seed" || name === "from" ? 0 : 1;
+  if (Number.isSafeInteger(value) && value >= min) return value;
+  throw new BadArgument(`--${name} takes a whole number from ${min}, got ${text}`);
 }
 
 try {

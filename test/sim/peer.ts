@@ -13,6 +13,7 @@ import {
 import {
   type Entry,
   type Message,
+  MESSAGE_TYPES,
   Raft,
   type Ready,
   type RaftOptions,
@@ -46,8 +47,8 @@ export interface Surroundings {
 }
 
 /**
- * Told how a command ended: applied with this outcome, refused here and so surely never, or refused by a leader
- * that may have taken another copy, since the network repeats.
+ * Told how a command ended: applied with this outcome, refused here and so surely never, or refused by a
+ * leader that may have taken another copy, since the network repeats.
  */
 export type CommandDone = (outcome: Outcome | "refused" | "refusedElsewhere") => void;
 /** Told the store that may be read now, or that it may not. */
@@ -169,7 +170,7 @@ export class SimPeer {
 
   receive(message: Message): void {
     this.#act(() => {
-      this.#around.world.note(5, this.id, message.from * 64 + message.type.length, () => lineOf(message));
+      this.#around.world.note(5, this.id * 64 + message.from, numberOf(message), 0, () => lineOf(message));
       const refusal = this.#raft.step(message);
       this.#around.checks.stepped(this, message, refusal);
     });
@@ -397,6 +398,16 @@ function asNothing(entry: Entry): { index: number; term: number; data: Uint8Arra
 }
 
 const NOTHING = new Uint8Array(0);
+
+/** Its fields as one number, for the trace. */
+function numberOf(message: Message): number {
+  const { type, term, index, logTerm, commitIndex, entries, hint, context, reject } = message;
+  let number = MESSAGE_TYPES.indexOf(type) + 32 * (reject ? 1 : 0);
+  for (const field of [term, index, logTerm, commitIndex, entries.length, hint, context % 2 ** 31]) {
+    number = (Math.imul(number, 0x0100_0193) ^ field) >>> 0;
+  }
+  return number;
+}
 
 function lineOf(message: Message): string {
   const { type, from, to, term, index, logTerm, commitIndex, entries, reject, hint, context, snapshot } =

@@ -119,7 +119,8 @@ export class SessionTable {
     if (ANSWER_BYTES + bytes.length > this.#shareBytes) return this.#discardBelow(found, sequence + 1);
     this.#addAnswer(found, sequence, bytes);
     if (found.answers.size > this.#limits.sessionAnswersMax) this.#dropLowest(found);
-    while (found.bytes > this.#shareBytes) this.#dropLowest(found);
+    if (found.bytes > this.#shareBytes) this.#dropLowest(found);
+    if (found.bytes > this.#shareBytes) this.#dropToShare(found);
     if (this.#bytes > this.#limits.answersBytesMax) this.#forgetOthers(found);
   }
 
@@ -212,6 +213,17 @@ export class SessionTable {
       for (const sequence of session.answers.keys()) lowest = Math.min(lowest, sequence);
     }
     this.#discardBelow(session, lowest + 1);
+  }
+
+  /** The same for as many as it takes, in one pass: a large answer may take the place of thousands. */
+  #dropToShare(session: Session): void {
+    let { bytes, floor } = session;
+    for (const [sequence, answer] of this.answersOf(session.session)) {
+      if (bytes <= this.#shareBytes) break;
+      bytes -= ANSWER_BYTES + answer.bytes.length;
+      floor = sequence + 1;
+    }
+    this.#discardBelow(session, floor);
   }
 
   #discardBelow(session: Session, floor: number): void {

@@ -54,7 +54,7 @@ export function handleVote(state: RaftState, message: Message): void {
 
 /**
  * Who asks for a vote says up to where it knows the log to be committed. If this log has that very entry, it
- * is committed here too: a peer whose promotion is in its log, and without which nobody can win, learns of it.
+ * is committed here too: a peer whose promotion is in its log, and whom the others need, learns of it.
  */
 export function learnCommit(state: RaftState, { hint, context }: Message): void {
   if (context > 0 && state.log.matches(hint, context)) state.log.commitTo(hint);

@@ -43,7 +43,7 @@ export class Reads {
   lastRound = 0;
   /** With reads by lease: when the rounds that nobody has confirmed were sent, in the leader's ticks. */
   sent: { readonly round: number; readonly tick: number }[] = [];
-  /** When the latest confirmed round was sent: its quorum does not vote for an election timeout from there. */
+  /** When the latest confirmed round was sent: its quorum grants no votes for an election timeout. */
   leaseFrom: number | undefined = undefined;
   confirmed: ConfirmedRead[] = [];
   /** Contexts of own reads that will not be confirmed: there is no leader, or it changed. */

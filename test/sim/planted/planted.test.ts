@@ -84,7 +84,7 @@ describe("the simulator", () => {
       expect(one.code).toBe(0);
       expect(one.output.split("\n").length).toBeGreaterThan(1_000);
       expect(one.output).toContain(`seed 2, trace ${runPlan(planOf(2)).traceHash}: holds`);
-      expect(wrong).toEqual({ code: 2, output: "--seconds takes a whole number, got soon\n" });
+      expect(wrong).toEqual({ code: 2, output: "--seconds takes a whole number from 1, got soon\n" });
     });
   });
 });

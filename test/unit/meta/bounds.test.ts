@@ -190,6 +190,22 @@ describe("R11: one client's answers", () => {
     expect(store.hash()).toBe(store.hashFully());
   });
 
+  test("give way to a large one, the lowest sequences first, however many those are", () => {
+    const store = new MetaStore({ answersBytesMax: 8 * 2 ** 22, sessionAnswersMax: 100_000 });
+    applyAll(store, [{ type: "openSession" }, { type: "put", key: "k", value: new Uint8Array(2_000 * KIB) }]);
+    const renewal: Command = { type: "renewLease", lease: 1 };
+    for (let at = 1; at <= 50_000; at++) applyOne(store, stamped(1, 2 * at, renewal));
+    const before = store.answerCount;
+
+    applyOne(store, stamped(1, 100_002));
+
+    expect(before).toBe(50_000);
+    expect(store.answerCount).toBeLessThan(35_000);
+    expect(applyOne(store, stamped(1, 100_000, renewal)).isRepeat).toBe(true);
+    expect(applyOne(store, stamped(1, 2, renewal)).refusal?.code).toBe("SEQUENCE_DISCARDED");
+    expect(store.hash()).toBe(store.hashFully());
+  });
+
   test("that are too large alone are not kept, and their retry is refused", () => {
     const store = new MetaStore({ answersBytesMax: 8_000 });
     applyAll(store, [{ type: "openSession" }, { type: "openSession" }, put("k", "x".repeat(1_000))]);
