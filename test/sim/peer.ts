@@ -170,7 +170,7 @@ export class SimPeer {
 
   receive(message: Message): void {
     this.#act(() => {
-      this.#around.world.note(5, this.id * 64 + message.from, numberOf(message), 0, () => lineOf(message));
+      this.#around.world.note(5, this.id * 64 + message.from, numberOf(message), () => lineOf(message));
       const refusal = this.#raft.step(message);
       this.#around.checks.stepped(this, message, refusal);
     });
