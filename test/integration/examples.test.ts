@@ -223,7 +223,7 @@ describe("README.md", () => {
 
   test("every npm script that it names exists", () => {
     const { scripts } = JSON.parse(read("package.json")) as { scripts: Record<string, string> };
-    const named = [...README.matchAll(/npm run ([\w:]+)/g)].map(([, name = ""]) => name);
+    const named = [...README.matchAll(/npm run ([\w:-]+)/g)].map(([, name = ""]) => name);
 
     expect(named).not.toEqual([]);
     expect(named.filter((name) => !(name in scripts))).toEqual([]);
