@@ -238,7 +238,7 @@ describe("4.3: joint consensus", () => {
     peer.ticks(30);
     expect(peer.raft.role).toBe("follower");
 
-    peer.hears("vote", 3, { term: 2, index: 2, logTerm: 1, hint: 2, context: 1 });
+    peer.hears("vote", 3, { term: 2, index: 2, logTerm: 1, knownIndex: 2, knownTerm: 1 });
     peer.work();
     peer.ticks(30);
 
@@ -246,10 +246,24 @@ describe("4.3: joint consensus", () => {
     expect(peer.raft.role).toBe("candidate");
   });
 
+  test("4.3: so does whoever asks, from an answer: it may hold on to voters that are none any more", () => {
+    const enter = configEntry(2, 1, change("auto", ["addVoter", 4], ["remove", 2]));
+    const leave = configEntry(3, 1, LEAVE_JOINT);
+    const peer = new Peer({ entries: [...entriesOf([1]), enter, leave], commitIndex: 1 });
+    peer.work();
+    peer.raft.campaign();
+    const refused = { reject: true, knownIndex: 3, knownTerm: 1 } as const;
+
+    peer.hears("voteResponse", 2, refused);
+    peer.work();
+
+    expect(peer.raft.config).toEqual(configOf([1, 3, 4]));
+  });
+
   test("4.3: what an asker of another log calls committed is not", () => {
     const peer = new Peer({ terms: [1, 1], commitIndex: 1 });
 
-    peer.hears("vote", 2, { term: 3, index: 2, logTerm: 2, hint: 2, context: 2 });
+    peer.hears("vote", 2, { term: 3, index: 2, logTerm: 2, knownIndex: 2, knownTerm: 2 });
 
     expect(peer.raft.commitIndex).toBe(1);
   });

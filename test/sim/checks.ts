@@ -233,6 +233,8 @@ export class Checks {
   #checkQuestion(peer: SimPeer, { term, index, logTerm }: Message): void {
     const { log } = peer.disk;
     const stored = log.stored().hardState;
+    // Whoever has met a leader of that term meanwhile asks in vain: a majority has voted for the other.
+    if (peer.raft.role !== "candidate" || peer.raft.term !== term) return;
     const isThere = term < stored.term || (term === stored.term && log.term(index) === logTerm);
     if (isThere || (term === stored.term && index < log.firstIndex())) return;
     fail("R3", `peer ${peer.id} asks for votes in term ${term} with ${index}/${logTerm}, not on its disk`);

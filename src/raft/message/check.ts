@@ -57,6 +57,7 @@ export function messageProblem(
   const { index, logTerm, commitIndex, hint, context } = message;
   if (!(isCount(message.term) && isCount(index) && isCount(logTerm))) return "number";
   if (!(isCount(commitIndex) && isCount(hint) && isCount(context))) return "number";
+  if (!(isCount(message.knownIndex) && isCount(message.knownTerm))) return "number";
   if (typeof message.reject !== "boolean" || typeof message.force !== "boolean") return "number";
   if (TERMLESS.has(message.type) !== (message.term === 0)) return "term";
   if (message.term - term > settings.termLeapMax) return "term";

@@ -64,6 +64,9 @@ export class MessageDraft {
   hint = 0;
   /** The round of a read, the id of what was forwarded, or the peer that shall lead. 0: none. */
   context = 0;
+  /** Votes and their answers: what the sender knows to be committed, and the term of that entry. */
+  knownIndex = 0;
+  knownTerm = 0;
   /** A vote that a leader asked for: it is given although that leader is alive. */
   force = false;
   snapshot: SnapshotPart | undefined = undefined;

@@ -38,6 +38,7 @@ export function handleVote(state: RaftState, message: Message): void {
     // A vote that may be asked for later is not this term's.
     (isPre && message.term > state.term);
   const answer = new MessageDraft(voteResponseType(type), from);
+  tellCommit(state, answer);
   if (!mayVote || !state.log.isUpToDate(message.index, message.logTerm)) {
     answer.reject = true;
     state.sendAfterSync(answer);
@@ -52,12 +53,19 @@ export function handleVote(state: RaftState, message: Message): void {
   state.votedFor = from;
 }
 
+/** Whoever talks about votes says what it knows to be committed. */
+export function tellCommit(state: RaftState, message: MessageDraft): void {
+  const { committed } = state.log;
+  message.knownIndex = committed;
+  message.knownTerm = state.log.term(committed) ?? 0;
+}
+
 /**
- * Who asks for a vote says up to where it knows the log to be committed. If this log has that very entry, it
+ * Who asks for a vote, or answers, says up to where it knows the log to be committed. If this log has that very entry, it
  * is committed here too: a peer whose promotion is in its log, and whom the others need, learns of it.
  */
-export function learnCommit(state: RaftState, { hint, context }: Message): void {
-  if (context > 0 && state.log.matches(hint, context)) state.log.commitTo(hint);
+export function learnCommit(state: RaftState, { knownIndex, knownTerm }: Message): void {
+  if (knownTerm > 0 && state.log.matches(knownIndex, knownTerm)) state.log.commitTo(knownIndex);
 }
 
 export function handleVoteResponse(state: RaftState, message: Message): void {
@@ -76,7 +84,7 @@ function startCampaign(state: RaftState, campaign: Campaign): void {
   else becomeCandidate(state);
   const term = isPre ? state.term + 1 : state.term;
   const type = isPre ? "preVote" : "vote";
-  const { lastIndex, lastTerm, committed } = state.log;
+  const { lastIndex, lastTerm } = state.log;
   for (const peerId of votersOf(state.tracker.config)) {
     if (peerId === state.id) {
       // The own vote counts once it is on the disk, like any other.
@@ -87,8 +95,7 @@ function startCampaign(state: RaftState, campaign: Campaign): void {
     message.index = lastIndex;
     message.logTerm = lastTerm;
     message.force = campaign === "transfer";
-    message.hint = committed;
-    message.context = state.log.term(committed) ?? 0;
+    tellCommit(state, message);
     // Asking for a vote promises never to ask in this term with another log: a crash must not undo that.
     if (isPre || !state.settings.questionsWait) state.sendInTerm(message, term);
     else state.sendAfterSync(message, term);

@@ -4,7 +4,7 @@
  */
 import type { Refusal } from "../message/check.ts";
 import { isResponse, type Message, MessageDraft, NOBODY } from "../message/message.ts";
-import { firstCampaign, handleVote, handleVoteResponse, learnCommit, maybeCampaign } from "./election.ts";
+import { firstCampaign, handleVote, handleVoteResponse, learnCommit, maybeCampaign, tellCommit } from "./election.ts";
 import { handleAppend, handleHeartbeat } from "./following.ts";
 import { handlePropose } from "./proposing.ts";
 import { confirmRound, handleReadIndex, handleReadIndexResponse } from "./reading.ts";
@@ -17,7 +17,7 @@ import { becomeFollower, followLeader } from "./transitions.ts";
 /** Takes a well-formed message in. Returns why it was refused; undefined when it was not. */
 export function stepMessage(state: RaftState, message: Message): Refusal | undefined {
   if (isResponse(message.type) && state.tracker.of(message.from) === undefined) return "stranger";
-  if (message.type === "vote" || message.type === "preVote") learnCommit(state, message);
+  if (message.knownTerm > 0) learnCommit(state, message);
   if (message.term > state.term) {
     if (isInLease(state, message)) return "lease";
     enterTerm(state, message);
@@ -57,6 +57,7 @@ function answerStale(state: RaftState, message: Message): void {
   } else if (type === "preVote") {
     // One that fell behind learns the term that it must beat.
     const answer = new MessageDraft("preVoteResponse", from);
+    tellCommit(state, answer);
     answer.reject = true;
     state.sendAfterSync(answer);
   }
