@@ -61,8 +61,9 @@ export function tellCommit(state: RaftState, message: MessageDraft): void {
 }
 
 /**
- * Who asks for a vote, or answers, says up to where it knows the log to be committed. If this log has that very entry, it
- * is committed here too: a peer whose promotion is in its log, and whom the others need, learns of it.
+ * Who asks for a vote, or answers, says up to where it knows the log to be committed. If this log has that
+ * very entry, it is committed here too: a peer whose promotion is in its log, and whom the others need, learns
+ * of it, and so does one that still counts a voter which was removed.
  */
 export function learnCommit(state: RaftState, { knownIndex, knownTerm }: Message): void {
   if (knownTerm > 0 && state.log.matches(knownIndex, knownTerm)) state.log.commitTo(knownIndex);

@@ -4,7 +4,14 @@
  */
 import type { Refusal } from "../message/check.ts";
 import { isResponse, type Message, MessageDraft, NOBODY } from "../message/message.ts";
-import { firstCampaign, handleVote, handleVoteResponse, learnCommit, maybeCampaign, tellCommit } from "./election.ts";
+import {
+  firstCampaign,
+  handleVote,
+  handleVoteResponse,
+  learnCommit,
+  maybeCampaign,
+  tellCommit,
+} from "./election.ts";
 import { handleAppend, handleHeartbeat } from "./following.ts";
 import { handlePropose } from "./proposing.ts";
 import { confirmRound, handleReadIndex, handleReadIndexResponse } from "./reading.ts";
