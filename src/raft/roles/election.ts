@@ -62,11 +62,16 @@ export function tellCommit(state: RaftState, message: MessageDraft): void {
 
 /**
  * Who asks for a vote, or answers, says up to where it knows the log to be committed. If this log has that
- * very entry, it is committed here too: a peer whose promotion is in its log, and whom the others need, learns
- * of it, and so does one that still counts a voter which was removed.
+ * very entry, it is committed here too: a peer whose promotion is in its log, and whom others need, learns of
+ * it, and so does one that still counts a voter which was removed.
  */
 export function learnCommit(state: RaftState, { knownIndex, knownTerm }: Message): void {
-  if (knownTerm > 0 && state.log.matches(knownIndex, knownTerm)) state.log.commitTo(knownIndex);
+  if (state.role === "leader" || knownTerm === 0 || !state.log.matches(knownIndex, knownTerm)) return;
+  // An election goes on only among the members with which it began.
+  const isNews = state.log.commitTo(knownIndex);
+  if (isNews && state.role !== "follower" && hasUnappliedChange(state)) {
+    becomeFollower(state, state.term, NOBODY);
+  }
 }
 
 export function handleVoteResponse(state: RaftState, message: Message): void {
