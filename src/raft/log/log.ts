@@ -30,7 +30,7 @@ export class RaftLog {
   #committed: number;
   #applying: number;
   #applied: number;
-  /** The indexes of `config` entries above the commit index, ascending. */
+  /** The indexes of `config` entries that are not applied yet, ascending. */
   #changes: number[] = [];
   readonly #batches: Applying[] = [];
   #applyingBytes = 0;
@@ -120,14 +120,19 @@ export class RaftLog {
     this.#unstable.append(entries);
   }
 
-  /** Looks for `config` entries in what the storage has above the commit index. */
+  /** Looks for `config` entries in what the storage has and nobody has applied. */
   findChanges(): void {
-    let from = Math.max(this.#committed + 1, this.firstIndex());
+    let from = this.#applied + 1;
     while (from <= this.lastIndex) {
       const entries = this.slice(from, this.lastIndex + 1, SCAN_BYTES);
       for (const { kind, index } of entries) if (kind === "config") this.#changes.push(index);
       from += entries.length;
     }
+  }
+
+  /** Whether a change of members is committed here and not in force yet. */
+  get hasUnappliedChange(): boolean {
+    return (this.#changes[0] ?? Infinity) <= this.#committed;
   }
 
   /**
@@ -163,7 +168,6 @@ export class RaftLog {
       invariant(false, "what is committed is in the log", { index, lastIndex: this.lastIndex });
     }
     this.#committed = index;
-    while ((this.#changes[0] ?? Infinity) <= index) this.#changes.shift();
     return true;
   }
 
@@ -233,6 +237,7 @@ export class RaftLog {
     }
     this.#applied = index;
     this.#applying = Math.max(this.#applying, index);
+    while ((this.#changes[0] ?? Infinity) <= index) this.#changes.shift();
     this.#isApplyingPaused = this.#applyingBytes >= this.#applyingBytesMax;
     this.#terms.forgetBelow(this.firstIndex() - 1);
     return payload;

@@ -13,13 +13,11 @@ import { becomeCandidate, becomeFollower, becomePreCandidate, takeLead } from ".
 /** `transfer`: a leader asked this peer to take over, so nobody's lease stands in the way. */
 export type Campaign = "preElection" | "election" | "transfer";
 
-const SCAN_BYTES = 1024 * 1024;
-
 /** Campaigns, unless this peer leads or may not lead. */
 export function maybeCampaign(state: RaftState, campaign: Campaign): void {
   if (state.role === "leader" || !state.isPromotable) return;
   // It might not be a voter any more, or not know of voters that are.
-  if (hasUnappliedChange(state)) return;
+  if (state.log.hasUnappliedChange) return;
   startCampaign(state, campaign);
 }
 
@@ -69,7 +67,7 @@ export function learnCommit(state: RaftState, { knownIndex, knownTerm }: Message
   if (state.role === "leader" || knownTerm === 0 || !state.log.matches(knownIndex, knownTerm)) return;
   // An election goes on only among the members with which it began.
   const isNews = state.log.commitTo(knownIndex);
-  if (isNews && state.role !== "follower" && hasUnappliedChange(state)) {
+  if (isNews && state.role !== "follower" && state.log.hasUnappliedChange) {
     becomeFollower(state, state.term, NOBODY);
   }
 }
@@ -114,15 +112,4 @@ function becomeLeader(state: RaftState): void {
   const isAppended = appendOwn(state, [EMPTY_COMMAND]);
   invariant(isAppended, "an empty entry is never refused", { term: state.term });
   broadcastAppend(state);
-}
-
-function hasUnappliedChange(state: RaftState): boolean {
-  const { applied, committed } = state.log;
-  let from = Math.max(applied + 1, state.log.firstIndex());
-  while (from <= committed) {
-    const entries = state.log.slice(from, committed + 1, SCAN_BYTES);
-    if (entries.some((entry) => entry.kind === "config")) return true;
-    from += entries.length;
-  }
-  return false;
 }

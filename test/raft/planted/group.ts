@@ -86,7 +86,7 @@ export const GROUPS: readonly Mutation[] = [
   {
     name: "a campaign with a committed change that is not applied",
     file: "src/raft/roles/election.ts",
-    from: "  if (hasUnappliedChange(state)) return;\n",
+    from: "  if (state.log.hasUnappliedChange) return;\n",
     to: "",
     foundBy: MEMBERSHIP,
   },
