@@ -111,5 +111,5 @@ function becomeLeader(state: RaftState): void {
   takeLead(state);
   const isAppended = appendOwn(state, [EMPTY_COMMAND]);
   invariant(isAppended, "an empty entry is never refused", { term: state.term });
-  broadcastAppend(state);
+  broadcastAppend(state, true);
 }

@@ -8,14 +8,7 @@ import { changed, type Config, type ConfigChange, isJoint, isVoter, leavesJoint 
 import { decodeChange } from "../group/change-codec.ts";
 import { Entry, NO_DATA } from "../log/entry.ts";
 import { type Message, MessageDraft, NOBODY } from "../message/message.ts";
-import {
-  appendOwn,
-  broadcastAppend,
-  type Command,
-  EMPTY_COMMAND,
-  maybeCommit,
-  probeAll,
-} from "./replication.ts";
+import { appendOwn, broadcastAppend, type Command, EMPTY_COMMAND, maybeCommit } from "./replication.ts";
 import { answerConfirmed } from "./reading.ts";
 import type { RaftState } from "./state.ts";
 import { abortTransfer, becomeFollower } from "./transitions.ts";
@@ -99,7 +92,7 @@ function proposeAsLeader(state: RaftState, commands: readonly Command[]): Propos
     state.pendingConfigIndex = pendingConfigIndex;
     return { outcome: "refused", reason: "overloaded" };
   }
-  broadcastAppend(state);
+  broadcastAppend(state, true);
   return refusal ?? { outcome: "appended", firstIndex, term: state.term };
 }
 
@@ -145,7 +138,6 @@ function switchConfig(state: RaftState, config: Config): void {
   }
   answerConfirmed(state);
   // Fewer voters may need fewer acknowledgements; newcomers need not wait for the next heartbeat.
-  if (maybeCommit(state)) broadcastAppend(state);
-  else probeAll(state);
+  broadcastAppend(state, maybeCommit(state));
   if (state.transferee !== NOBODY && !isVoter(config, state.transferee)) abortTransfer(state);
 }

@@ -7,7 +7,7 @@ import { invariant } from "../../invariant.ts";
 import type { Progress } from "../group/progress.ts";
 import { Entry, NO_DATA, payloadBytes } from "../log/entry.ts";
 import { type Message, MessageDraft, NOBODY } from "../message/message.ts";
-import { sendParts, startTransfer } from "./snapshots.ts";
+import { startTransfer } from "./snapshots.ts";
 import type { RaftState } from "./state.ts";
 
 /** A command that is to become an entry. */
@@ -44,9 +44,10 @@ export function appendOwn(state: RaftState, commands: readonly Command[]): boole
   return true;
 }
 
-export function broadcastAppend(state: RaftState): void {
+/** Sends every other member what it lacks; `evenIfEmpty`: those too that lack no entry. */
+export function broadcastAppend(state: RaftState, evenIfEmpty: boolean): void {
   for (const peerId of state.tracker.members) {
-    if (peerId !== state.id) maybeSendAppend(state, peerId, true);
+    if (peerId !== state.id) maybeSendAppend(state, peerId, evenIfEmpty);
   }
 }
 
@@ -111,7 +112,7 @@ export function handleAppendResponse(state: RaftState, progress: Progress, messa
   if (progress.state === "probe") progress.becomeReplicate();
   else if (progress.state === "snapshot") maybeLeaveSnapshot(state, progress);
   else progress.inflights.freeTo(index);
-  if (maybeCommit(state)) broadcastAppend(state);
+  if (maybeCommit(state)) broadcastAppend(state, true);
   else if (from !== state.id && progress.canRaiseCommit(state.log.committed)) {
     maybeSendAppend(state, from, true);
   }
@@ -150,28 +151,6 @@ export function sendTimeoutNow(state: RaftState, to: number): void {
   invariant(to !== NOBODY, "leadership goes to somebody");
   state.hasHandedOver = true;
   state.send(new MessageDraft("timeoutNow", to));
-}
-
-/** Tells every peer what it lacks, those that are in the way of nothing excepted. */
-export function probeAll(state: RaftState): void {
-  for (const peerId of state.tracker.members) {
-    if (peerId !== state.id) maybeSendAppend(state, peerId, false);
-  }
-}
-
-/** Snapshots that nobody acknowledges are sent on from where they stopped. */
-export function tickTransfers(state: RaftState): void {
-  for (const peerId of state.tracker.members) {
-    const transfer = state.tracker.of(peerId)?.transfer;
-    if (transfer === undefined) continue;
-    transfer.idleTicks += 1;
-    if (transfer.idleTicks < state.settings.snapshotResendTicks) continue;
-    transfer.idleTicks = 0;
-    transfer.acknowledged = Math.min(transfer.wanted, transfer.snapshot.parts.length - 1);
-    transfer.next = transfer.acknowledged;
-    transfer.resent = -1;
-    sendParts(state, peerId, transfer);
-  }
 }
 
 function stepBack(state: RaftState, progress: Progress, message: Message): void {

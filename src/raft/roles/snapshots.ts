@@ -21,7 +21,7 @@ export function startTransfer(state: RaftState, to: number, progress: Progress):
 }
 
 /** Sends the next parts, as many as may be on their way. */
-export function sendParts(state: RaftState, to: number, transfer: SnapshotTransfer): void {
+function sendParts(state: RaftState, to: number, transfer: SnapshotTransfer): void {
   const { snapshot, acknowledged } = transfer;
   const end = Math.min(snapshot.parts.length, acknowledged + state.settings.snapshotPartsMax);
   while (transfer.next < end) {
@@ -51,6 +51,21 @@ export function handleSnapshotResponse(state: RaftState, progress: Progress, mes
     sendPart(state, from, transfer, hint);
   }
   sendParts(state, from, transfer);
+}
+
+/** Snapshots that nobody acknowledges are sent on from where they stopped. */
+export function tickTransfers(state: RaftState): void {
+  for (const peerId of state.tracker.members) {
+    const transfer = state.tracker.of(peerId)?.transfer;
+    if (transfer === undefined) continue;
+    transfer.idleTicks += 1;
+    if (transfer.idleTicks < state.settings.snapshotResendTicks) continue;
+    transfer.idleTicks = 0;
+    transfer.acknowledged = Math.min(transfer.wanted, transfer.snapshot.parts.length - 1);
+    transfer.next = transfer.acknowledged;
+    transfer.resent = -1;
+    sendParts(state, peerId, transfer);
+  }
 }
 
 /** A part arrives at a follower. */

@@ -5,7 +5,8 @@
 import { NOBODY } from "../message/message.ts";
 import { maybeLeaveJoint } from "./proposing.ts";
 import { openRound, tickReads } from "./reading.ts";
-import { broadcastHeartbeat, tickTransfers } from "./replication.ts";
+import { broadcastHeartbeat } from "./replication.ts";
+import { tickTransfers } from "./snapshots.ts";
 import type { RaftState } from "./state.ts";
 import { campaign } from "./step.ts";
 import { abortTransfer, becomeFollower } from "./transitions.ts";
